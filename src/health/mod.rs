@@ -1,0 +1,16 @@
+//! What verdicts add up to: a small state machine, and nothing else.
+//!
+//! It knows no member, no clock and no socket. A verdict goes in, the new state and whether the verdict was
+//! expected come out.
+//!
+//! ```text
+//!                    pass                          fail x fall, or leaving
+//!  unknown ───────────────────────▶ up ─────────────────────────────────────▶ down
+//!     │                             ▲                                          │  ▲
+//!     │                             └────────────────── pass x rise ───────────┘  │
+//!     └──────────────────────────── fail, leaving ────────────────────────────────┘
+//! ```
+
+mod verdict;
+
+pub use verdict::{Reason, Verdict};

@@ -1,0 +1,81 @@
+//! What one probe found, with a reason out of a closed list.
+
+use std::fmt;
+
+/// What one probe found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The member can serve.
+    Pass,
+    /// It cannot, as far as this probe saw.
+    Fail(Reason),
+    /// It says itself that it is starting or stopping: no need to ask again.
+    Leaving(Reason),
+}
+
+impl Verdict {
+    /// Why it is no pass.
+    pub const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Pass => None,
+            Self::Fail(reason) | Self::Leaving(reason) => Some(reason),
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $variant:ident = $text:literal,)*) => {
+        /// Why a member cannot serve: the same words in logs, status and metrics.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[doc = $doc])* $variant,)* }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The word for it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Nothing listens: the member's kernel refused the connection.
+    Refused = "refused",
+    /// The network says there is no way to it.
+    Unreachable = "unreachable",
+    /// No answer to the connection attempt.
+    ConnectTimeout = "connect-timeout",
+    /// The connection was accepted, the TLS handshake did not end: what a frozen process looks like.
+    TlsTimeout = "tls-timeout",
+    /// The TLS handshake failed, or the member answered it with an alert.
+    TlsHandshake = "tls-handshake",
+    /// The certificate does not lead to the site's CA.
+    TlsUntrusted = "tls-untrusted",
+    /// The certificate does not carry the name that agents use.
+    TlsWrongName = "tls-wrong-name",
+    /// The certificate is not valid now.
+    TlsExpired = "tls-expired",
+    /// The request was sent, the reply did not end in time.
+    ReplyTimeout = "reply-timeout",
+    /// The connection ended before the reply did.
+    Closed = "closed",
+    /// The reply is no HTTP, or too long.
+    BadReply = "bad-reply",
+    /// A status code that is not among the accepted ones.
+    HttpStatus = "http-status",
+    /// The body is not what it must be.
+    HttpBody = "http-body",
+    /// The service says of itself that it is not running.
+    ServiceState = "service-state",
+    /// The prober itself could not probe: no descriptor, no memory, no permission.
+    Prober = "prober",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,3 @@
+//! The `onstage` command.
+
+fn main() {}

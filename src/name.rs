@@ -1,0 +1,189 @@
+//! Canonical names: the wire form in lower case, which is what tables are keyed by.
+//!
+//! Names compare without case (RFC 4343), so a name is lowered once, when it is read, and compared as
+//! bytes from then on. Where the operator's spelling matters (in rdata that is sent out) the zone
+//! keeps hickory's `Name` beside it.
+
+use std::borrow::Borrow;
+use std::fmt;
+
+use hickory_proto::rr::Name as Spelled;
+
+/// The longest name in wire form, root label included (RFC 1035 §2.3.4).
+pub const MAX_LEN: usize = 255;
+
+/// A name in uncompressed wire form, ASCII letters lowered, root label included.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Box<[u8]>);
+
+impl Name {
+    /// Reads a name as people write it. A missing final dot changes nothing: it is taken as absolute.
+    ///
+    /// # Errors
+    /// The text is not a name (RFC 1035 §2.3.1, §5.1): a label over 63 bytes, over 255 in all, an empty label.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let spelled = Spelled::from_ascii(text).map_err(|e| BadName(e.to_string()))?;
+        Ok(Self::from(&spelled))
+    }
+
+    /// The wire form.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The number of labels, the root label not counted.
+    pub fn label_count(&self) -> usize {
+        labels(&self.0).count()
+    }
+
+    /// The name without its first label; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        parent(&self.0).map(|wire| Self(wire.into()))
+    }
+
+    /// Whether this name is `ancestor` or below it.
+    pub fn is_within(&self, ancestor: &Self) -> bool {
+        is_within(&self.0, &ancestor.0)
+    }
+
+    /// The name with its first label replaced by `*`; `None` for the root.
+    pub fn wildcard_sibling(&self) -> Option<Self> {
+        parent(&self.0).map(|rest| Self([b"\x01*", rest].concat().into()))
+    }
+
+    /// Whether the first label is `*` (RFC 4592 §2.1.1).
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with(b"\x01*")
+    }
+}
+
+/// What was given is not a domain name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadName(String);
+
+/// The wire form without its first label; `None` for the root.
+pub(crate) fn parent(wire: &[u8]) -> Option<&[u8]> {
+    match wire.first() {
+        None | Some(0) => None,
+        Some(&len) => wire.get(usize::from(len) + 1..),
+    }
+}
+
+/// Whether wire name `name` is `ancestor` or below it, both lowered.
+pub(crate) fn is_within(mut name: &[u8], ancestor: &[u8]) -> bool {
+    loop {
+        if name.len() <= ancestor.len() {
+            return name == ancestor;
+        }
+        match parent(name) {
+            Some(rest) => name = rest,
+            None => return false,
+        }
+    }
+}
+
+/// The labels of a wire name from left to right, the root label not among them.
+pub(crate) fn labels(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = wire;
+    std::iter::from_fn(move || {
+        let len = usize::from(*rest.first()?);
+        if len == 0 {
+            return None;
+        }
+        let label = rest.get(1..=len)?;
+        rest = rest.get(len + 1..)?;
+        Some(label)
+    })
+}
+
+impl From<&Spelled> for Name {
+    fn from(spelled: &Spelled) -> Self {
+        Self(wire(spelled).to_ascii_lowercase().into())
+    }
+}
+
+/// The wire form of a name as it is spelled, uncompressed.
+pub(crate) fn wire(spelled: &Spelled) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(spelled.len() + 1);
+    for label in spelled {
+        wire.push(label.len() as u8);
+        wire.extend_from_slice(label);
+    }
+    wire.push(0);
+    wire
+}
+
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// As people write it: without the final dot, unless it is the root; odd bytes escaped (RFC 1035 §5.1).
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() <= 1 {
+            return f.write_str(".");
+        }
+        for (i, label) in labels(&self.0).enumerate() {
+            if i > 0 {
+                f.write_str(".")?;
+            }
+            for &byte in label {
+                match byte {
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                        write!(f, "\\{}", byte as char)?;
+                    }
+                    0x21..=0x7e => write!(f, "{}", byte as char)?,
+                    _ => write!(f, "\\{byte:03}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    #[test]
+    fn names_compare_without_case_and_final_dot() {
+        assert_eq!(name("Puppet.Example.ORG."), name("puppet.example.org"));
+        assert_eq!(name("puppet.example.org").as_wire(), b"\x06puppet\x07example\x03org\0");
+        assert_eq!(name("puppet.example.org").to_string(), "puppet.example.org");
+        assert_eq!(name(".").to_string(), ".");
+    }
+
+    #[test]
+    fn a_name_is_within_itself_and_its_ancestors() {
+        assert!(name("a.b.org").is_within(&name("b.org")));
+        assert!(name("b.org").is_within(&name("b.org")));
+        assert!(name("b.org").is_within(&name(".")));
+        assert!(!name("xb.org").is_within(&name("b.org")));
+        assert!(!name("org").is_within(&name("b.org")));
+    }
+
+    #[test]
+    fn odd_bytes_are_escaped() {
+        assert_eq!(name(r"a\.b.org").to_string(), r"a\.b.org");
+        assert_eq!(name(r"a\007.org").to_string(), r"a\007.org");
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        assert!(Name::parse("a..b").is_err());
+        assert!(Name::parse(&"a".repeat(64)).is_err());
+    }
+}
