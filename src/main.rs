@@ -1,3 +1,7 @@
 //! The `onstage` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    onstage::cli::run()
+}

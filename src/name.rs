@@ -22,8 +22,7 @@ impl Name {
     /// # Errors
     /// The text is not a name (RFC 1035 §2.3.1, §5.1): a label over 63 bytes, over 255 in all, an empty label.
     pub fn parse(text: &str) -> Result<Self, BadName> {
-        let spelled = Spelled::from_ascii(text).map_err(|e| BadName(e.to_string()))?;
-        Ok(Self::from(&spelled))
+        spell(text, Some(&Spelled::root())).map(|spelled| Self::from(&spelled))
     }
 
     /// The wire form.
@@ -62,6 +61,12 @@ impl Name {
 #[error("{0}")]
 pub struct BadName(String);
 
+impl BadName {
+    fn new(why: impl fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
 /// The wire form without its first label; `None` for the root.
 pub(crate) fn parent(wire: &[u8]) -> Option<&[u8]> {
     match wire.first() {
@@ -95,6 +100,85 @@ pub(crate) fn labels(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = rest.get(len + 1..)?;
         Some(label)
     })
+}
+
+/// Reads a name as it is written in master files (RFC 1035 §5.1); a relative one is completed with `origin`.
+pub(crate) fn spell(text: &str, origin: Option<&Spelled>) -> Result<Spelled, BadName> {
+    if text == "@" {
+        return origin.cloned().ok_or_else(|| BadName::new("`@` without an origin"));
+    }
+    if text == "." {
+        return Ok(Spelled::root());
+    }
+    let (text, absolute) = match text.strip_suffix('.') {
+        Some(rest) if !ends_in_escape(rest) => (rest, true),
+        _ => (text, false),
+    };
+    let mut labels = Vec::new();
+    for label in split_labels(text) {
+        labels.push(unescape(label).map_err(BadName::new)?);
+    }
+    if labels.iter().any(Vec::is_empty) {
+        return Err(BadName(format!("`{text}` has an empty label")));
+    }
+    let mut name = Spelled::from_labels(labels).map_err(BadName::new)?;
+    if !absolute {
+        let origin =
+            origin.ok_or_else(|| BadName(format!("`{text}` is relative, and there is no origin")))?;
+        name = name.append_name(origin).map_err(BadName::new)?;
+    }
+    name.set_fqdn(true);
+    if wire(&name).len() > MAX_LEN { Err(BadName::new("a name over 255 bytes")) } else { Ok(name) }
+}
+
+/// Whether the dot that follows belongs to an escape.
+fn ends_in_escape(text: &str) -> bool {
+    text.bytes().rev().take_while(|&byte| byte == b'\\').count() % 2 == 1
+}
+
+fn split_labels(text: &str) -> Vec<&str> {
+    let mut labels = Vec::new();
+    let (mut start, mut escaped) = (0, false);
+    for (i, byte) in text.bytes().enumerate() {
+        match byte {
+            b'.' if !escaped => {
+                labels.push(&text[start..i]);
+                start = i + 1;
+            }
+            _ => escaped = byte == b'\\' && !escaped,
+        }
+        if byte != b'\\' {
+            escaped = false;
+        }
+    }
+    labels.push(&text[start..]);
+    labels
+}
+
+/// The bytes that a text with escapes stands for: `\X` is X, `\DDD` the byte with that number.
+pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, &'static str> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        if byte != b'\\' {
+            bytes.push(byte);
+        } else if let Some((digits, behind)) =
+            rest.split_at_checked(3).filter(|(d, _)| d.iter().all(u8::is_ascii_digit))
+        {
+            let number = digits.iter().fold(0_u16, |number, digit| number * 10 + u16::from(digit - b'0'));
+            bytes.push(u8::try_from(number).map_err(|_| "an escape above \\255")?);
+            rest = behind;
+        } else {
+            let (&escaped, behind) = rest.split_first().ok_or("a `\\` with nothing behind it")?;
+            if escaped.is_ascii_digit() {
+                return Err("an escape with fewer than three digits");
+            }
+            bytes.push(escaped);
+            rest = behind;
+        }
+    }
+    Ok(bytes)
 }
 
 impl From<&Spelled> for Name {
@@ -178,12 +262,32 @@ mod tests {
     #[test]
     fn odd_bytes_are_escaped() {
         assert_eq!(name(r"a\.b.org").to_string(), r"a\.b.org");
-        assert_eq!(name(r"a\007.org").to_string(), r"a\007.org");
+        let odd = Spelled::from_labels([b"a\x07".as_slice(), b"org"]).unwrap();
+        assert_eq!(Name::from(&odd).to_string(), r"a\007.org");
     }
 
     #[test]
     fn what_is_no_name_is_refused() {
         assert!(Name::parse("a..b").is_err());
         assert!(Name::parse(&"a".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn escapes_stand_for_bytes() {
+        assert_eq!(unescape(r"a\.b\000\255\\").unwrap(), b"a.b\x00\xff\\");
+        assert!(unescape(r"\256").is_err() && unescape(r"\25x").is_err() && unescape("\\").is_err());
+    }
+
+    #[test]
+    fn relative_names_are_completed() {
+        let origin = spell("example.org.", None).unwrap();
+        let read = |text: &str| spell(text, Some(&origin)).map(|name| name.to_ascii());
+        assert_eq!(read("puppet").unwrap(), "puppet.example.org.");
+        assert_eq!(read("Puppet.Example.NET.").unwrap(), "Puppet.Example.NET.");
+        assert_eq!(read("@").unwrap(), "example.org.");
+        assert_eq!(wire(&spell(r"a\.b\000c.", None).unwrap()), b"\x05a.b\x00c\x00");
+        assert_eq!(wire(&spell(r"a\\.b.", None).unwrap()), b"\x02a\\\x01b\x00");
+        assert!(read("a..b").is_err() && read(&"a".repeat(64)).is_err() && read(&"abc.".repeat(64)).is_err());
+        assert!(spell("puppet", None).is_err());
     }
 }

@@ -242,6 +242,12 @@ impl Report {
         self.problems.push(problem);
     }
 
+    /// Adds the problems of another report, in the order of their places.
+    pub fn extend_in_order(&mut self, mut other: Self) {
+        other.problems.sort_by_key(|problem| problem.at.as_ref().map(|at| (at.source, at.span.start)));
+        self.problems.append(&mut other.problems);
+    }
+
     /// Whether anything forbids serving.
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|p| p.severity == Severity::Error)

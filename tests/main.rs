@@ -1,8 +1,19 @@
 //! The one integration binary: everything that is seen from outside the library.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    unreachable_pub,
+    reason = "a test stops at the first surprise"
+)]
+
+mod answer;
 mod architecture;
 mod config;
+mod harness;
 mod peers;
 mod probe;
 mod serve;
+mod watch;
 mod zone;

@@ -1,1 +1,206 @@
-//! To come.
+//! Wiring: from a checked config to a server that answers, and back.
+//!
+//! ```text
+//!  load ──▶ bind ──▶ become the user ──▶ first round of probes ──▶ publish ──▶ answer ──▶ … ──▶ drain
+//! ```
+//!
+//! The sockets are bound before the first round, so that a port in use is told at once and root is dropped
+//! before anything is dialled; nothing is answered before the round has ended.
+
+mod director;
+mod load;
+mod network;
+mod state;
+mod user;
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::health::Observed;
+use crate::plan::Plan;
+use crate::probe::schedule::{Ask, Event, Schedule};
+use crate::serve::{self, BindError, Sockets};
+
+pub use director::Director;
+pub use load::{Loaded, Reading, load};
+pub use network::Network;
+pub use state::{Lease, Read, State, StateFile};
+
+/// How many verdicts may wait to be judged; probes wait beyond that.
+const WAITING_VERDICTS: usize = 1024;
+
+/// Why the server could not start. Each is one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A socket could not be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The user of `[server] user` could not be become.
+    #[error("cannot become the user `{user}`: {why}")]
+    User {
+        /// The user.
+        user: String,
+        /// What the system says.
+        why: String,
+    },
+    /// `[server] state-dir` cannot be used.
+    #[error("cannot keep state in `{}`: {why}", dir.display())]
+    StateDir {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system says.
+        why: io::Error,
+    },
+    /// The system refused something else.
+    #[error("cannot start: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Daemon {
+    addrs: Vec<SocketAddr>,
+    views: watch::Receiver<Vec<Observed>>,
+    servers: serve::Servers,
+    direction: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Daemon {
+    /// Binds, probes the first round, and answers. Returns once it does.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask>) -> Result<Self, StartError> {
+        let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let sockets = serve::bind(&plan.server.listen, workers)?;
+        if let Some(user) = &plan.server.user {
+            user::become_user(&user.value)?;
+        }
+        let (file, state) = open_state(plan)?;
+        let (sender, mut events) = mpsc::channel(WAITING_VERDICTS);
+        let schedule = Schedule::start(&plan.probes, ask, &sender);
+        let mut director = Director::new(Arc::clone(plan), &state);
+        first_round(&mut director, &mut events, plan).await;
+        let views = director.views();
+        let addrs = sockets.local_addrs();
+        let servers = open(&mut director, &state, sockets, plan)?;
+        info!(addresses = ?addrs, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
+        let stop = CancellationToken::new();
+        let direction = tokio::spawn(direct(director, events, schedule, file, stop.clone()));
+        Ok(Self { addrs, views, servers, direction, stop })
+    }
+
+    /// The addresses it answers on.
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    /// What is observed, by `ProbeId`: news whenever a member goes up or down, once it is answered so.
+    pub fn views(&self) -> watch::Receiver<Vec<Observed>> {
+        self.views.clone()
+    }
+
+    /// Stops probing, answers what has arrived, keeps what the next run should know.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.servers.stop().await;
+        if let Err(e) = self.direction.await {
+            error!(%e, "the director failed");
+        }
+    }
+}
+
+/// Judges verdicts until every member has one, or `first-round` has passed.
+async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>, plan: &Plan) {
+    let end = Instant::now() + plan.server.first_round;
+    while !director.is_informed() {
+        match timeout_at(end, events.recv()).await {
+            Ok(Some(event)) => judge(director, event),
+            Ok(None) => return,
+            Err(_elapsed) => {
+                warn!(
+                    "the first round of probes has not ended in time: the rest is taken as the last run left it"
+                );
+                return;
+            }
+        }
+    }
+}
+
+fn judge(director: &mut Director, event: Event) {
+    let pace = director.judge(event.probe, &event.finding);
+    let _ = event.pace.send(pace); // a probe that was stopped meanwhile does not care
+}
+
+fn open(
+    director: &mut Director,
+    state: &State,
+    sockets: Sockets,
+    plan: &Plan,
+) -> Result<serve::Servers, StartError> {
+    let publisher = director.open(state);
+    Ok(serve::start(sockets, &publisher.reader(), plan.server.tcp)?)
+}
+
+fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
+    let dir = &plan.server.state_dir;
+    let failed = |why| StartError::StateDir { dir: dir.clone(), why };
+    let file = StateFile::in_dir(dir).map_err(failed)?;
+    let state = match file.read().map_err(failed)? {
+        Read::First => State::default(),
+        Read::State(state) => state,
+        Read::SetAside(aside, why) => {
+            error!(kept = %aside.display(), why, "the state file cannot be read: it was set aside");
+            State::default()
+        }
+    };
+    Ok((file, state))
+}
+
+/// Judges verdicts until it is stopped. The state file is written beside that, never in its way.
+async fn direct(
+    mut director: Director,
+    mut events: mpsc::Receiver<Event>,
+    schedule: Schedule,
+    file: StateFile,
+    stop: CancellationToken,
+) {
+    let mut views = director.views();
+    let (states, to_keep) = watch::channel(State::default());
+    let keeper = tokio::spawn(keep(file, to_keep));
+    states.send_replace(director.state());
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(event) = events.recv() => judge(&mut director, event),
+            Ok(()) = views.changed() => drop(states.send_replace(director.state())),
+        }
+    }
+    schedule.stop().await;
+    states.send_replace(director.last_state());
+    drop(states);
+    let _ = keeper.await;
+}
+
+/// Writes each new state, or the newest of those that came while the disk was busy.
+async fn keep(file: StateFile, mut states: watch::Receiver<State>) {
+    let file = Arc::new(file);
+    while states.changed().await.is_ok() {
+        let (file, state) = (Arc::clone(&file), states.borrow_and_update().clone());
+        let written = spawn_blocking(move || file.write(&state).map_err(|e| (file.path().to_owned(), e)));
+        if let Ok(Err((file, e))) = written.await {
+            error!(file = %file.display(), %e, "cannot keep state");
+        }
+    }
+}

@@ -1,1 +1,55 @@
-//! To come.
+//! `onstage demo`: the whole thing on loopback, without set-up, root or network.
+//!
+//! Three simulated masters with certificates of a CA that is made on the spot, a real daemon with a real config
+//! and a real zone (both in memory), and a play: one master crashes, one freezes, one comes back, one shows a
+//! certificate without the name that agents use. After each act the demo asks its own server over UDP, as a
+//! resolver would, until the answer is what it should be, and says how long that took and why.
+
+mod ca;
+mod client;
+mod master;
+mod play;
+mod stage;
+
+use std::process::ExitCode;
+
+pub use ca::{Identity, SiteCa, Validity};
+pub use client::addresses;
+pub use master::{Master, Say};
+
+use play::Play;
+use stage::Stage;
+
+/// Plays; `once`: and exits, instead of serving on until Ctrl-C.
+pub fn run(once: bool) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let played = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(play(once)));
+    match played {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            say(&format!("\nThat did not go as told: {e}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why the demo failed.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn play(once: bool) -> Result<(), Failure> {
+    let stage = Stage::set().await?;
+    let mut play = Play::new(stage);
+    play.perform().await?;
+    if !once {
+        say("\nThat was the play. The server goes on answering; Ctrl-C ends it.");
+        tokio::signal::ctrl_c().await?;
+    }
+    play.close().await;
+    Ok(())
+}
+
+/// A line for the audience.
+#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
+fn say(line: &str) {
+    println!("{line}");
+}

@@ -11,6 +11,8 @@
 //!     └──────────────────────────── fail, leaving ────────────────────────────────┘
 //! ```
 
+mod machine;
 mod verdict;
 
+pub use machine::{Observed, Pace, Thresholds};
 pub use verdict::{Reason, Verdict};

@@ -1,1 +1,93 @@
-//! To come.
+//! The checked whole: zones, pools, members and probes, with dense ids.
+//!
+//! Config and zone files do not know each other. Here they meet: each pool finds its records, each record
+//! becomes a member, each member finds the address to probe, and members that would ask the same question
+//! of the same address share one probe.
+
+mod build;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use hickory_proto::rr::RecordType;
+
+use crate::config::{Check, FailOpen, Server};
+use crate::name::Name;
+use crate::units::{MaxAnswers, PoolId, ProbeId, Share};
+use crate::zone::Zone;
+
+pub use build::build;
+
+/// Everything that will be served and probed.
+#[derive(Debug)]
+pub struct Plan {
+    /// `[server]`
+    pub server: Server,
+    /// The zones, by `ZoneId`. No two have the same name.
+    pub zones: Vec<Zone>,
+    /// The pools, by `PoolId`.
+    pub pools: Vec<Pool>,
+    /// The probes, by `ProbeId`.
+    pub probes: Vec<Probe>,
+}
+
+/// The RRset of one type at a pool's name. A name with A and AAAA records is two of these: an agent that has
+/// IPv4 alone must not be left without an answer because the members' IPv6 addresses are live.
+#[derive(Debug)]
+pub struct Pool {
+    /// The owner name.
+    pub name: Name,
+    /// A, AAAA or SRV.
+    pub record_type: RecordType,
+    /// The members, in the order of the zone file.
+    pub members: Vec<Member>,
+    /// The most members in one answer.
+    pub max_answers: MaxAnswers,
+    /// Fewer live members than this: the pool fails open.
+    pub min_live: Share,
+    /// What it answers then.
+    pub fail_open: FailOpen,
+}
+
+/// One record of a pool.
+#[derive(Debug)]
+pub struct Member {
+    /// The record, by its place in its zone's `records`.
+    pub record: usize,
+    /// What people call it: the config's label, else its address or target.
+    pub label: String,
+    /// What is probed for it. An SRV target with several addresses has several: an agent may meet any of
+    /// them, so the member is live only while all of them are up.
+    pub probes: Vec<ProbeId>,
+}
+
+/// One question to one address, whichever members share it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// Who is dialled.
+    pub target: SocketAddr,
+    /// The name that clients use for it, which its certificate must carry; empty where nobody is told it.
+    pub server_name: String,
+    /// How it is asked.
+    pub check: Arc<Check>,
+}
+
+impl Plan {
+    /// The pools with their ids.
+    pub fn pool_ids(&self) -> impl Iterator<Item = (PoolId, &Pool)> {
+        self.pools.iter().enumerate().map(|(i, pool)| (PoolId(i as u32), pool))
+    }
+}
+
+impl Probe {
+    /// What identifies it from one run to the next.
+    pub fn key(&self) -> String {
+        format!("{} {} {}", self.check.name, self.target, self.server_name).trim_end().to_owned()
+    }
+}
+
+/// The port to probe: the config's word for this member, else the record's, else the check's.
+fn port(configured: Option<NonZeroU16>, record: Option<u16>, check: &Check) -> u16 {
+    configured.map(NonZeroU16::get).or(record).unwrap_or_else(|| check.kind.port().get())
+}

@@ -1,1 +1,69 @@
-//! To come.
+//! The edge towards members: one probe, step by step, and when the next one is due.
+//!
+//! A probe meets a member as a client would: it dials the member's address, verifies the certificate against the
+//! site's CA and the name that clients use, asks, and reads a bounded reply, all under one deadline. Each probe
+//! has a connection of its own, which it closes. Why this is not left to an HTTP client library is told in
+//! `docs/design/probes.md`.
+//!
+//! ```text
+//!  connect ──▶ tls ──▶ reply ──▶ verdict
+//!     │         │        │
+//!     │         │        └ reply-timeout, closed, bad-reply, http-status, http-body, service-state
+//!     │         └ tls-timeout, tls-handshake, tls-untrusted, tls-wrong-name, tls-expired
+//!     └ connect-timeout, refused, unreachable, prober
+//! ```
+
+mod http;
+mod prober;
+pub mod schedule;
+mod tls;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::health::{Reason, Verdict};
+
+pub use prober::{Prober, Target, Unusable, run};
+
+/// What a probe found.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// More about it, for people: a half sentence without a full stop; empty on a pass.
+    pub detail: String,
+    /// What was done, in its order.
+    pub steps: Vec<Step>,
+    /// How long all of it took.
+    pub latency: Duration,
+}
+
+/// One step of a probe.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// connect, tls or reply.
+    pub name: &'static str,
+    /// What was seen.
+    pub seen: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Why a step ended the probe.
+#[derive(Debug)]
+struct Failure {
+    verdict: Verdict,
+    detail: String,
+}
+
+impl Failure {
+    fn new(reason: Reason, detail: impl fmt::Display) -> Self {
+        Self { verdict: Verdict::Fail(reason), detail: detail.to_string() }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<8} {:>7.1} ms  {}", self.name, self.took.as_secs_f64() * 1e3, self.seen)
+    }
+}

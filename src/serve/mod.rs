@@ -1,1 +1,63 @@
-//! To come.
+//! The edge that clients see: UDP in batches on threads of its own, TCP on the runtime.
+//!
+//! Both differ in framing only; what is said is `answer()`'s. Nothing here blocks on anything but the socket, and
+//! everything is bounded: datagrams in a batch, connections in all and from one client, time, bytes.
+
+mod batch;
+mod bind;
+mod clients;
+mod tcp;
+mod udp;
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Tcp;
+use crate::snapshot::Reader;
+
+pub use bind::{BindError, Sockets, bind};
+
+/// How long connections may take to end once the server stops.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The running servers of all sockets.
+#[derive(Debug)]
+pub struct Servers {
+    udp: Vec<udp::Worker>,
+    tcp: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Answers on `sockets` from what `reader` reads.
+///
+/// # Errors
+/// A thread cannot be started, or a socket cannot be handed to the runtime.
+pub fn start(sockets: Sockets, reader: &Reader, limits: Tcp) -> io::Result<Servers> {
+    let Sockets { udp, tcp } = sockets;
+    let mut servers = Servers { udp: Vec::new(), tcp: TaskTracker::new(), stop: CancellationToken::new() };
+    for socket in udp {
+        servers.udp.push(udp::Worker::start(socket, reader.clone())?);
+    }
+    let clients = clients::Clients::new(limits);
+    for listener in tcp {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let acceptor = tcp::Acceptor::new(clients.clone(), reader.clone(), limits.idle, servers.stop.clone());
+        servers.tcp.spawn(acceptor.run(listener));
+    }
+    servers.tcp.close();
+    Ok(servers)
+}
+
+impl Servers {
+    /// Answers what has arrived, then closes everything.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let udp = tokio::task::spawn_blocking(move || udp::stop(self.udp));
+        let _ = timeout(LAST_WORDS, self.tcp.wait()).await;
+        let _ = udp.await;
+    }
+}

@@ -1,14 +1,130 @@
 //! One immutable state of everything that is answered.
+//!
+//! Every answer is compiled into wire form before any query asks for it, so that answering is looking up and
+//! copying. A snapshot shares with the one before it whatever did not change: the name table and all fixed
+//! answers are one `Arc`, the answers of each name that depends on a pool are one more.
+//!
+//! ```text
+//!  Plan ──Compiler::new──▶ Book (names, fixed answers)  ─┐
+//!  lineups, serials ───────compile, recompile──────────▶ Snapshot ──Publisher──▶ Reader, Reader, …
+//! ```
+
+mod compile;
+mod lineup;
+mod scribe;
+pub(crate) mod table;
+pub(crate) mod template;
+mod wire;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-/// Everything that is answered.
-#[derive(Debug, Default)]
-pub struct Snapshot {}
+use crate::units::{Serial, ZoneId};
+use table::{Found, NodeId, Slot, Table};
+use template::{Answers, Template};
 
-/// The one writer. Not `Clone`.
+pub use compile::Compiler;
+pub use lineup::{Lineup, Mode};
+pub(crate) use template::Run;
+
+/// QTYPE 43: its records live on the parent's side of a cut (RFC 4035 §3.1.4.1).
+const DS: u16 = 43;
+/// QTYPE 255 (RFC 8482).
+const ANY: u16 = 255;
+
+/// Everything that is answered. The default one has no zones.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    book: Arc<Book>,
+    /// The answers that health changes, by live slot.
+    live: Vec<Arc<Answers>>,
+    /// The serial of each zone, by `ZoneId`.
+    serials: Box<[Serial]>,
+}
+
+/// What is the same in all snapshots of a plan.
+#[derive(Debug, Default)]
+struct Book {
+    table: Table,
+    fixed: Answers,
+    zones: Vec<ZoneAnswers>,
+    udp_size: u16,
+}
+
+/// The answers of a zone that are the same for many names.
+#[derive(Debug)]
+struct ZoneAnswers {
+    apex_len: usize,
+    any: u32,
+    no_data: u32,
+    no_name: u32,
+}
+
+/// A template, the arena that it points into, and how much of the question it was compiled against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hit<'s> {
+    pub(crate) answers: &'s Answers,
+    pub(crate) template: &'s Template,
+    pub(crate) anchor_len: usize,
+    /// Where among the fixed bytes a serial belongs, and which.
+    pub(crate) serial: Option<(u32, Serial)>,
+}
+
+impl Snapshot {
+    /// The answer to a question: lowered wire name and type. `None`: outside all zones.
+    pub(crate) fn find(&self, name: &[u8], record_type: u16) -> Option<Hit<'_>> {
+        match self.book.table.find(name, record_type == DS) {
+            Found::Data(id) => Some(self.data(id, record_type)),
+            Found::Referral(cut) => Some(self.data(cut, template::ANY_OTHER_TYPE)),
+            Found::Missing(zone) => Some(self.of_zone(zone, |zone| zone.no_name)),
+            Found::Outside => None,
+        }
+    }
+
+    /// The serial that a zone has now.
+    pub fn serial(&self, zone: ZoneId) -> Serial {
+        self.serials[zone.index()]
+    }
+
+    /// The largest reply over UDP.
+    pub(crate) fn udp_size(&self) -> u16 {
+        self.book.udp_size
+    }
+
+    fn data(&self, id: NodeId, record_type: u16) -> Hit<'_> {
+        let table = &self.book.table;
+        let node = table.node(id);
+        let (answers, templates) = match &node.slot {
+            Slot::Fixed(range) => (&self.book.fixed, self.book.fixed.range(range.clone())),
+            Slot::Live(slot) => {
+                let answers = &*self.live[*slot as usize];
+                (answers, answers.all())
+            }
+        };
+        if record_type == ANY && !templates.is_empty() {
+            return self.of_zone(node.zone, |zone| zone.any);
+        }
+        let fits = |t: &&Template| t.record_type == record_type || t.record_type == template::ANY_OTHER_TYPE;
+        match templates.iter().find(fits) {
+            Some(template) => self.hit(answers, template, table.anchor_len(id)),
+            None => self.of_zone(node.zone, |zone| zone.no_data),
+        }
+    }
+
+    fn of_zone(&self, zone: ZoneId, which: impl Fn(&ZoneAnswers) -> u32) -> Hit<'_> {
+        let zone = &self.book.zones[zone.index()];
+        let answers = &self.book.fixed;
+        self.hit(answers, answers.get(which(zone)), zone.apex_len)
+    }
+
+    fn hit<'s>(&'s self, answers: &'s Answers, template: &'s Template, anchor_len: usize) -> Hit<'s> {
+        let serial = template.serial().map(|(at, zone)| (at, self.serial(zone)));
+        Hit { answers, template, anchor_len, serial }
+    }
+}
+
+/// The one writer of snapshots. Not `Clone`: there is one in the process.
 #[derive(Debug)]
 pub struct Publisher(Arc<ArcSwap<Snapshot>>);
 
@@ -25,6 +141,11 @@ impl Publisher {
     /// From now on `next` is answered.
     pub fn publish(&self, next: Snapshot) {
         self.0.store(Arc::new(next));
+    }
+
+    /// What is answered now.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.0.load_full()
     }
 
     /// A reader of what is published.

@@ -1,12 +1,32 @@
 //! Master files: what the operator has today, read as `named-checkzone` reads it (RFC 1035 §5).
 //!
-//! [`read`] scans the text itself, because every problem must keep its file, line and column, and hands the
-//! rdata of each record to hickory-proto, which knows the types. Lints follow once all records are known.
+//! ```text
+//!  text ──scan──▶ entries of tokens ──parse──▶ records ──lint──▶ zone
+//!           └──────────── problems, each with its place ──────┘
+//! ```
+//!
+//! The text is scanned here and not by hickory-proto, because every problem must keep its file, line and column,
+//! and because one problem must not hide the next. The rdata of most types is hickory's to read.
+//!
+//! | RFC | what | status |
+//! |---|---|---|
+//! | 1035 §5 | `$ORIGIN`, `$INCLUDE`, parentheses, comments, quotes, escapes, relative names, `@` | whole |
+//! | 2308 §4 | `$TTL` | whole |
+//! | 3597 §5 | unknown types: `TYPE65280 \# 2 0102` | whole |
+//! | 1034 §3.6.2, 2181 §5, §10 | what an RRset and a CNAME may be | linted |
+//! | 1034 §4.2.1 | what may stand below a delegation | linted |
+
+mod lint;
+mod parse;
+mod rdata;
+mod scan;
+
+use std::path::Path;
 
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 
 use crate::name::Name;
-use crate::report::Location;
+use crate::report::{Location, Report, Sources};
 use crate::units::{Serial, Ttl};
 
 /// A zone that may be served: one SOA at the apex, at least one NS, RRsets as RFC 2181 wants them.
@@ -40,4 +60,20 @@ impl Record {
     pub fn record_type(&self) -> RecordType {
         self.rdata.record_type()
     }
+}
+
+/// Reads the zone at `path`, `$INCLUDE`d files too. `name`: what the config says it is; without it, it is the owner of
+/// the SOA. `None` where `report` has got an error about it.
+pub fn read(
+    path: &Path,
+    name: Option<&Name>,
+    sources: &mut Sources<'_>,
+    report: &mut Report,
+) -> Option<Zone> {
+    let mut problems = Report::default();
+    let records = parse::parse(path, name, sources, &mut problems);
+    let zone = lint::lint(records, name, &mut problems);
+    let zone = zone.filter(|_| !problems.has_errors());
+    report.extend_in_order(problems);
+    zone
 }

@@ -1,0 +1,23 @@
+# What one does most often; each is one command, so that nothing is hidden here.
+
+# See it work
+demo:
+    cargo run --release -- demo
+
+test:
+    cargo test
+
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+
+# Rewrite the expected texts of the fixtures; look at the diff
+bless:
+    ONSTAGE_BLESS=1 cargo test --test main -- config:: zone::
+
+# The whole gate
+ci:
+    .ci/run

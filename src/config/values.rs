@@ -1,0 +1,150 @@
+//! Values with a text form of their own.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::name::Name;
+use crate::units::Share;
+
+/// A duration above zero: `"2s"`, `"1m 30s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Pause(pub(super) Duration);
+
+impl Pause {
+    pub(super) const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+}
+
+impl TryFrom<String> for Pause {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let pause = humantime::parse_duration(&text).map_err(|e| format!("`{text}` is no duration: {e}"))?;
+        if pause.is_zero() { Err("a duration of zero".to_owned()) } else { Ok(Self(pause)) }
+    }
+}
+
+impl Serialize for Pause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+/// The largest reply over UDP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u16")]
+pub(super) struct UdpSize(pub(super) u16);
+
+impl TryFrom<u16> for UdpSize {
+    type Error = String;
+
+    fn try_from(size: u16) -> Result<Self, String> {
+        if (512..=4096).contains(&size) {
+            Ok(Self(size))
+        } else {
+            Err(format!("{size} is not from 512 to 4096"))
+        }
+    }
+}
+
+/// A domain name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct NameText(pub(super) Name);
+
+impl TryFrom<String> for NameText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Name::parse(&text).map(Self).map_err(|e| format!("`{text}` is no domain name: {e}"))
+    }
+}
+
+impl Serialize for NameText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A method of HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Method(pub(super) String);
+
+impl TryFrom<String> for Method {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
+        if fits { Ok(Self(text)) } else { Err(format!("`{text}` is no HTTP method")) }
+    }
+}
+
+/// Status codes from one to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct StatusRange(pub(super) u16, pub(super) u16);
+
+impl TryFrom<String> for StatusRange {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (from, to) = text.split_once('-').unwrap_or((&text, &text));
+        match (from.trim().parse(), to.trim().parse()) {
+            (Ok(from), Ok(to)) if (100..=to).contains(&from) && to <= 599 => Ok(Self(from, to)),
+            _ => Err(format!("`{text}` is neither a status code nor a range of them, as \"200-299\" is")),
+        }
+    }
+}
+
+impl Serialize for StatusRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}-{}", self.0, self.1))
+    }
+}
+
+/// A count of members, or a share of them: `2`, `"50%"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ShareText(pub(super) Share);
+
+impl<'de> Deserialize<'de> for ShareText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = ShareText;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a count of members, or a share of them as \"50%\"")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, count: i64) -> Result<ShareText, E> {
+                let count =
+                    u16::try_from(count).map_err(|_| E::custom(format!("{count} is no count of members")))?;
+                Ok(ShareText(Share::Count(count)))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ShareText, E> {
+                let percent =
+                    text.strip_suffix('%').and_then(|number| number.parse().ok()).filter(|&p| p <= 100);
+                let percent =
+                    percent.ok_or_else(|| E::custom(format!("`{text}` is no share, as \"50%\" is")))?;
+                Ok(ShareText(Share::Percent(percent)))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl Serialize for ShareText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Share::Count(count) => serializer.serialize_u16(count),
+            Share::Percent(percent) => serializer.collect_str(&format_args!("{percent}%")),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The single writer: verdicts come in, snapshots go out.
+//!
+//! Everything that is observed is kept here and nowhere else. A verdict that changes who is live changes the
+//! lineups of the pools that have that member; the zones concerned get their next serial, and one new snapshot
+//! with the answers of these pools written anew is published.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::state::{Lease, State};
+use crate::health::{Observed, Pace, Thresholds, Verdict};
+use crate::plan::{Member, Plan, Pool, Probe};
+use crate::probe::Finding;
+use crate::snapshot::{Compiler, Lineup, Mode, Publisher};
+use crate::units::{PoolId, ProbeId, Serial, ZoneId};
+
+/// The state of everything that is probed, and the way to the snapshot.
+#[derive(Debug)]
+pub struct Director {
+    plan: Arc<Plan>,
+    compiler: Compiler,
+    observed: Vec<Observed>,
+    lineups: Vec<Lineup>,
+    leases: Vec<Lease>,
+    /// The pools of each probe.
+    pools: Vec<Vec<PoolId>>,
+    /// Probes without a verdict.
+    unknown: usize,
+    stage: Stage,
+    views: watch::Sender<Vec<Observed>>,
+}
+
+/// Whether anything is answered yet.
+#[derive(Debug)]
+enum Stage {
+    /// The first round is on.
+    Rehearsal,
+    /// The sockets are open.
+    Open(Publisher),
+}
+
+impl Director {
+    /// Nobody has a verdict; `state` is what the last run left.
+    pub fn new(plan: Arc<Plan>, state: &State) -> Self {
+        let leases = plan
+            .zones
+            .iter()
+            .map(|zone| Lease::start(zone.serial, state.serials.get(&zone.origin.to_string()).copied()));
+        Self {
+            compiler: Compiler::new(Arc::clone(&plan)),
+            observed: vec![Observed::Unknown; plan.probes.len()],
+            lineups: Vec::new(),
+            leases: leases.collect(),
+            pools: pools_of_probes(&plan),
+            unknown: plan.probes.len(),
+            stage: Stage::Rehearsal,
+            views: watch::Sender::new(vec![Observed::Unknown; plan.probes.len()]),
+            plan,
+        }
+    }
+
+    /// Takes one verdict in; when to ask this member again.
+    pub fn judge(&mut self, id: ProbeId, finding: &Finding) -> Pace {
+        let probe = &self.plan.probes[id.index()];
+        let thresholds = Thresholds { fall: probe.check.fall, rise: probe.check.rise };
+        let before = self.observed[id.index()];
+        let after = before.after(finding.verdict, thresholds);
+        self.observed[id.index()] = after;
+        self.unknown -= usize::from(before == Observed::Unknown);
+        if before.as_str() != after.as_str() {
+            log_transition(probe, before, after, finding);
+            self.redraw(&self.pools[id.index()].clone());
+            self.views.send_replace(self.observed.clone());
+        }
+        after.pace()
+    }
+
+    /// Whether every member has had its first verdict.
+    pub const fn is_informed(&self) -> bool {
+        self.unknown == 0
+    }
+
+    /// Ends the first round: who has no verdict yet is taken as `state` left them, and the first snapshot is
+    /// compiled and published.
+    pub fn open(&mut self, state: &State) -> &Publisher {
+        for (probe, observed) in self.plan.probes.iter().zip(&mut self.observed) {
+            if let (Observed::Unknown, Some(true)) = (*observed, state.up.get(&probe.key())) {
+                *observed = Observed::UP;
+            }
+        }
+        self.unknown = 0;
+        self.views.send_replace(self.observed.clone());
+        self.lineups = self.plan.pools.iter().map(|pool| Lineup::of(pool, &self.live(pool), None)).collect();
+        for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
+            log_lineup(pool, lineup);
+        }
+        let first = self.compiler.compile(&self.lineups, &self.serials());
+        self.stage = Stage::Open(Publisher::new(first));
+        match &self.stage {
+            Stage::Open(publisher) => publisher,
+            Stage::Rehearsal => unreachable!("set above"),
+        }
+    }
+
+    /// What is observed, by `ProbeId`: news whenever a member goes up or down, once it is answered so.
+    pub fn views(&self) -> watch::Receiver<Vec<Observed>> {
+        self.views.subscribe()
+    }
+
+    /// What the next run should know if this one ends without warning.
+    pub fn state(&self) -> State {
+        let zones = self.plan.zones.iter().zip(&self.leases);
+        let probes = self.plan.probes.iter().zip(&self.observed);
+        State {
+            serials: zones.map(|(zone, lease)| (zone.origin.to_string(), lease.stored())).collect(),
+            up: probes
+                .filter(|&(_, &observed)| observed != Observed::Unknown)
+                .map(|(probe, observed)| (probe.key(), observed.is_up()))
+                .collect(),
+        }
+    }
+
+    /// The same at the end: the serials exactly as they were answered.
+    pub fn last_state(&self) -> State {
+        let serials = self.plan.zones.iter().zip(self.serials());
+        let serials = serials.map(|(zone, serial)| (zone.origin.to_string(), serial)).collect();
+        State { serials, ..self.state() }
+    }
+
+    /// Draws the lineups of some pools anew, and publishes if any of them changed.
+    fn redraw(&mut self, pools: &[PoolId]) {
+        let Stage::Open(publisher) = &self.stage else { return };
+        let mut changed = Vec::new();
+        for &id in pools {
+            let pool = &self.plan.pools[id.index()];
+            let lineup = Lineup::of(pool, &self.live(pool), Some(&self.lineups[id.index()]));
+            if lineup != self.lineups[id.index()] {
+                log_lineup(pool, &lineup);
+                self.lineups[id.index()] = lineup;
+                changed.push(id);
+            }
+        }
+        if changed.is_empty() {
+            return;
+        }
+        let zones: BTreeSet<ZoneId> = changed.iter().flat_map(|&pool| self.compiler.zones_of(pool)).collect();
+        for zone in zones {
+            self.leases[zone.index()].advance();
+        }
+        let next = self.compiler.recompile(&publisher.current(), &changed, &self.lineups, &self.serials());
+        publisher.publish(next);
+    }
+
+    fn live(&self, pool: &Pool) -> Vec<bool> {
+        pool.members.iter().map(|member| self.is_live(member)).collect()
+    }
+
+    fn is_live(&self, member: &Member) -> bool {
+        !member.probes.is_empty() && member.probes.iter().all(|probe| self.observed[probe.index()].is_up())
+    }
+
+    fn serials(&self) -> Vec<Serial> {
+        self.leases.iter().map(|lease| lease.now()).collect()
+    }
+}
+
+fn pools_of_probes(plan: &Plan) -> Vec<Vec<PoolId>> {
+    let mut pools = vec![Vec::new(); plan.probes.len()];
+    for (id, pool) in plan.pool_ids() {
+        for probe in pool.members.iter().flat_map(|member| &member.probes) {
+            if pools[probe.index()].last() != Some(&id) {
+                pools[probe.index()].push(id);
+            }
+        }
+    }
+    pools
+}
+
+fn log_transition(probe: &Probe, before: Observed, after: Observed, finding: &Finding) {
+    let (member, check) = (probe.target, &probe.check.name);
+    let (was, now) = (before.as_str(), after.as_str());
+    match finding.verdict {
+        Verdict::Pass => info!(%member, check, was, now, "member"),
+        Verdict::Fail(reason) | Verdict::Leaving(reason) => {
+            warn!(%member, check, was, now, %reason, detail = finding.detail, "member");
+        }
+    }
+}
+
+fn log_lineup(pool: &Pool, lineup: &Lineup) {
+    let answered: Vec<&str> = pool
+        .members
+        .iter()
+        .zip(&lineup.answered)
+        .filter(|(_, a)| **a)
+        .map(|(m, _)| m.label.as_str())
+        .collect();
+    let (pool, kind, answered) = (&pool.name, pool.record_type, answered.join(" "));
+    match lineup.mode {
+        Mode::Live => info!(%pool, %kind, answered, "pool"),
+        Mode::FailingOpen => warn!(%pool, %kind, answered, "pool fails open: too few members are live"),
+    }
+}

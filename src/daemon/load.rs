@@ -1,0 +1,123 @@
+//! Reads everything that the config names, and makes a plan of it, or a report of all that is wrong.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::network::Network;
+use crate::config::{self, Authorities, Config, Located};
+use crate::plan::{self, Plan};
+use crate::probe::Prober;
+use crate::report::{Code, Problem, Report, Sources};
+use crate::zone::{self, Zone};
+
+/// Everything that serving needs, checked.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What is served and probed.
+    pub plan: Arc<Plan>,
+    /// The way to the members.
+    pub network: Arc<Network>,
+}
+
+/// What reading a config came to.
+pub struct Reading<'s> {
+    /// The files, for rendering the report.
+    pub sources: Sources<'s>,
+    /// All that is wrong, and all that is worth a look.
+    pub report: Report,
+    /// `None` where the report has an error.
+    pub loaded: Option<Loaded>,
+}
+
+/// Reads the config at `path`, its zones and its certificates, through `read`: the file system's `std::fs::read`,
+/// unless the files are made up, as the demo's are.
+pub fn load<'r>(path: &Path, read: impl Fn(&Path) -> io::Result<Vec<u8>> + 'r) -> Reading<'r> {
+    let read = Rc::new(read);
+    let mut sources = Sources::new({
+        let read = Rc::clone(&read);
+        move |path| read(path)
+    });
+    let mut report = Report::default();
+    let loaded = read_all(path, &*read, &mut sources, &mut report);
+    Reading { sources, report, loaded }
+}
+
+fn read_all(
+    path: &Path,
+    read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    sources: &mut Sources<'_>,
+    report: &mut Report,
+) -> Option<Loaded> {
+    let config = config::read(path, sources, report)?;
+    let zones = read_zones(&config, sources, report);
+    let authorities = read_authorities(&config, read, report);
+    let plan = plan::build(config, zones?, report)?;
+    let probers = plan.probes.iter().map(|probe| {
+        let trust = probe.check.kind.trust().and_then(|trust| authorities.get(&trust.ca_file.value));
+        Prober::new(&probe.check, trust)
+    });
+    let network = match Network::new(&plan.probes, probers) {
+        Ok(network) => network,
+        Err(e) => {
+            report.push(Problem::nowhere(Code::ConfigBadValue, e.to_string()));
+            return None;
+        }
+    };
+    (!report.has_errors()).then(|| Loaded { plan: Arc::new(plan), network: Arc::new(network) })
+}
+
+/// All zones, or `None` where one of them is not as it must be.
+fn read_zones(config: &Config, sources: &mut Sources<'_>, report: &mut Report) -> Option<Vec<Zone>> {
+    let zones: Vec<Option<Zone>> = config
+        .zones
+        .iter()
+        .map(|zone| {
+            if let Err(e) = sources.open(&zone.file.value) {
+                report.push(unreadable(&zone.file, &e));
+                return None;
+            }
+            zone::read(&zone.file.value, zone.name.as_ref().map(|name| &name.value), sources, report)
+        })
+        .collect();
+    zones.into_iter().collect()
+}
+
+/// The bundles that checks name, each read once.
+fn read_authorities(
+    config: &Config,
+    read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    report: &mut Report,
+) -> HashMap<PathBuf, Authorities> {
+    let mut authorities = HashMap::new();
+    for trust in config.checks.values().filter_map(|check| check.kind.trust()) {
+        let file = &trust.ca_file;
+        if authorities.contains_key(&file.value) {
+            continue;
+        }
+        match read(&file.value).map(|pem| Authorities::from_pem(&pem)) {
+            Ok(Ok(bundle)) => drop(authorities.insert(file.value.clone(), bundle)),
+            Ok(Err(e)) => report.push(
+                Problem::error(
+                    Code::BadCertificate,
+                    file.at.clone(),
+                    format!("`{}`: {e}", file.value.display()),
+                )
+                .label("members' certificates are checked against it"),
+            ),
+            Err(e) => report.push(unreadable(file, &e)),
+        }
+    }
+    authorities
+}
+
+fn unreadable(file: &Located<PathBuf>, e: &io::Error) -> Problem {
+    Problem::error(
+        Code::FileUnreadable,
+        file.at.clone(),
+        format!("cannot read `{}`: {e}", file.value.display()),
+    )
+    .label("named here")
+}

@@ -1,0 +1,222 @@
+//! Config and zones become a plan, or a report of where they do not fit.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use hickory_proto::rr::{RData, RecordType};
+
+use super::{Member, Plan, Pool, Probe, port};
+use crate::config::{self, Check, Config, Kind, MemberKey};
+use crate::name::Name;
+use crate::report::{Code, Location, Problem, Report};
+use crate::units::ProbeId;
+use crate::zone::{Record, Zone};
+
+/// The types whose records can be members.
+const MEMBER_TYPES: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::SRV];
+
+/// Joins a config with the zones it names. `None` where `report` has got an error.
+///
+/// # Errors (in the report)
+/// Two zones with one name, a pool without records, a member table that fits no record, a member whose
+/// address nobody tells.
+pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Plan> {
+    let mut builder =
+        Builder { owners: by_owner(&zones), zones: &zones, probes: Vec::new(), seen: HashMap::new() };
+    let mut problems = Report::default();
+    refuse_duplicates(&zones, &mut problems);
+    let pools = config.pools.iter().flat_map(|pool| builder.pools(pool, &mut problems)).collect();
+    let probes = builder.probes;
+    let failed = problems.has_errors();
+    problems.problems().iter().cloned().for_each(|problem| report.push(problem));
+    (!failed).then_some(Plan { server: config.server, zones, pools, probes })
+}
+
+/// The places (zone, record) of all records of each owner.
+type Owners = HashMap<Name, Vec<(usize, usize)>>;
+
+fn by_owner(zones: &[Zone]) -> Owners {
+    let mut owners = Owners::new();
+    for (z, zone) in zones.iter().enumerate() {
+        for (r, record) in zone.records.iter().enumerate() {
+            owners.entry(record.owner.clone()).or_default().push((z, r));
+        }
+    }
+    owners
+}
+
+fn refuse_duplicates(zones: &[Zone], report: &mut Report) {
+    for (i, zone) in zones.iter().enumerate() {
+        if let Some(first) = zones[..i].iter().find(|first| first.origin == zone.origin) {
+            let problem = Problem::error(
+                Code::DuplicateZone,
+                soa_place(zone),
+                format!("the zone `{}` is defined twice", zone.origin),
+            );
+            report.push(problem.label("defined again here").related(soa_place(first), "defined first here"));
+        }
+    }
+}
+
+fn soa_place(zone: &Zone) -> Location {
+    let soa = zone.records.iter().find(|r| r.record_type() == RecordType::SOA);
+    soa.or(zone.records.first()).map_or_else(|| unreachable!("a zone has a SOA"), |r| r.at.clone())
+}
+
+struct Builder<'z> {
+    zones: &'z [Zone],
+    owners: Owners,
+    probes: Vec<Probe>,
+    seen: HashMap<String, ProbeId>,
+}
+
+impl Builder<'_> {
+    /// One pool for each type of member records at the name.
+    fn pools(&mut self, pool: &config::Pool, report: &mut Report) -> Vec<Pool> {
+        let places = self.owners.get(&pool.name.value).cloned().unwrap_or_default();
+        let pools: Vec<Pool> = MEMBER_TYPES
+            .into_iter()
+            .filter_map(|record_type| self.pool(pool, record_type, &places, report))
+            .collect();
+        if pools.is_empty() {
+            report.push(self.empty(pool));
+        }
+        self.refuse_unknown_members(pool, &places, report);
+        pools
+    }
+
+    fn pool(
+        &mut self,
+        pool: &config::Pool,
+        record_type: RecordType,
+        places: &[(usize, usize)],
+        report: &mut Report,
+    ) -> Option<Pool> {
+        let of_type = places.iter().filter(|&&(z, r)| self.zones[z].records[r].record_type() == record_type);
+        let members: Vec<Member> = of_type
+            .copied()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|(z, r)| self.member(pool, z, r, report))
+            .collect();
+        (!members.is_empty()).then(|| Pool {
+            name: pool.name.value.clone(),
+            record_type,
+            members,
+            max_answers: pool.max_answers,
+            min_live: pool.min_live,
+            fail_open: pool.fail_open,
+        })
+    }
+
+    fn member(&mut self, pool: &config::Pool, zone: usize, place: usize, report: &mut Report) -> Member {
+        let record = &self.zones[zone].records[place];
+        let settings = pool.members.iter().find(|m| names(&m.key.value, &record.rdata));
+        let (own_port, server_name) = match &record.rdata {
+            RData::SRV(srv) => (Some(srv.port), Name::from(&srv.target)),
+            _ => (None, pool.name.value.clone()),
+        };
+        let port = port(settings.and_then(|s| s.port), own_port, &pool.check);
+        let addresses = self.addresses(pool, record, settings, report);
+        let server_name = match &pool.check.kind {
+            Kind::Tcp(_) => String::new(), // nobody is told it, so that it makes no difference
+            kind => kind.server_name().map_or_else(|| server_name.to_string(), str::to_owned),
+        };
+        let probes = addresses
+            .into_iter()
+            .map(|address| self.probe(SocketAddr::new(address, port), &server_name, &pool.check))
+            .collect();
+        let label = settings.and_then(|s| s.label.clone()).unwrap_or_else(|| spelled(record));
+        Member { record: place, label, probes }
+    }
+
+    fn addresses(
+        &self,
+        pool: &config::Pool,
+        record: &Record,
+        settings: Option<&config::Member>,
+        report: &mut Report,
+    ) -> Vec<IpAddr> {
+        if let Some(address) = settings.and_then(|s| s.address) {
+            return vec![address];
+        }
+        let RData::SRV(srv) = &record.rdata else { return record.rdata.ip_addr().into_iter().collect() };
+        let target = Name::from(&srv.target);
+        let records = self.owners.get(&target).into_iter().flatten().map(|&(z, r)| &self.zones[z].records[r]);
+        let addresses: Vec<IpAddr> = records.filter_map(|r| r.rdata.ip_addr()).collect();
+        if addresses.is_empty() {
+            let problem = Problem::error(
+                Code::MemberNoAddress,
+                record.at.clone(),
+                format!("no zone that is served tells the address of `{target}`"),
+            );
+            report.push(
+                problem
+                    .label("this member cannot be probed")
+                    .related(pool.name.at.clone(), "of this pool")
+                    .help(format!(
+                        "add its address to the config: [pool.member.\"{target}\"] address = \"...\""
+                    )),
+            );
+        }
+        addresses
+    }
+
+    /// The probe for this question, a new one only where nobody asks it yet.
+    fn probe(&mut self, target: SocketAddr, server_name: &str, check: &Arc<Check>) -> ProbeId {
+        let probe = Probe { target, server_name: server_name.to_owned(), check: Arc::clone(check) };
+        let next = ProbeId(self.probes.len() as u32);
+        let id = *self.seen.entry(probe.key()).or_insert(next);
+        if id == next {
+            self.probes.push(probe);
+        }
+        id
+    }
+
+    fn empty(&self, pool: &config::Pool) -> Problem {
+        let name = &pool.name.value;
+        let problem = Problem::error(
+            Code::PoolEmpty,
+            pool.name.at.clone(),
+            format!("the pool `{name}` has no A, AAAA or SRV record"),
+        );
+        let served = self.zones.iter().any(|zone| name.is_within(&zone.origin));
+        problem.label("no members").help(if served {
+            "add its records to the zone file"
+        } else {
+            "no zone that is served holds this name"
+        })
+    }
+
+    fn refuse_unknown_members(&self, pool: &config::Pool, places: &[(usize, usize)], report: &mut Report) {
+        for member in &pool.members {
+            let known =
+                places.iter().any(|&(z, r)| names(&member.key.value, &self.zones[z].records[r].rdata));
+            if !known {
+                let problem = Problem::error(
+                    Code::MemberUnknown,
+                    member.key.at.clone(),
+                    format!("the pool `{}` has no member `{}`", pool.name.value, member.key.value),
+                );
+                report.push(problem.label("no record with this address or target"));
+            }
+        }
+    }
+}
+
+/// Whether the config means the member with this rdata.
+fn names(key: &MemberKey, rdata: &RData) -> bool {
+    match (key, rdata) {
+        (MemberKey::Target(target), RData::SRV(srv)) => *target == Name::from(&srv.target),
+        (MemberKey::Address(address), rdata) => rdata.ip_addr() == Some(*address),
+        (MemberKey::Target(_), _) => false,
+    }
+}
+
+fn spelled(record: &Record) -> String {
+    match &record.rdata {
+        RData::SRV(srv) => format!("{}:{}", Name::from(&srv.target), srv.port),
+        rdata => rdata.to_string(),
+    }
+}

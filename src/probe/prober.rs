@@ -1,0 +1,185 @@
+//! One probe, from the dial to the verdict.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::{Failure, Finding, Step, http, tls};
+use crate::config::{Authorities, Check, Kind};
+use crate::health::{Reason, Verdict};
+
+/// Everything that a check's probes have in common, prepared once.
+#[derive(Debug, Clone)]
+pub struct Prober {
+    timeout: Duration,
+    tls: Option<TlsConnectorConfig>,
+    request: Option<Arc<http::Request>>,
+}
+
+type TlsConnectorConfig = Arc<rustls::ClientConfig>;
+
+/// Who is probed.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The address that is dialled.
+    pub addr: SocketAddr,
+    /// The name that clients use for it, which the certificate must carry.
+    pub server_name: String,
+}
+
+/// Why a check cannot be prepared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// The check needs a CA bundle, and got none.
+    #[error("the check `{0}` has no CA bundle to verify certificates with")]
+    NoAuthorities(String),
+    /// The request cannot be sent as it is.
+    #[error("the check `{check}` cannot ask: {why}")]
+    BadRequest {
+        /// The check.
+        check: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Prober {
+    /// Prepares `check`. `authorities`: its `ca-file`.
+    ///
+    /// # Errors
+    /// See [`Unusable`].
+    pub fn new(check: &Check, authorities: Option<&Authorities>) -> Result<Self, Unusable> {
+        let tls = match (check.kind.trust(), authorities) {
+            (None, _) => None,
+            (Some(_), Some(authorities)) => Some(tls::client(authorities)),
+            (Some(_), None) => return Err(Unusable::NoAuthorities(check.name.clone())),
+        };
+        let request = match &check.kind {
+            Kind::Http(check) => Some(http::Request::new(check)),
+            Kind::Tcp(_) | Kind::Tls(_) => None,
+        };
+        let request =
+            request.transpose().map_err(|why| Unusable::BadRequest { check: check.name.clone(), why })?;
+        Ok(Self { timeout: check.timeout, tls, request: request.map(Arc::new) })
+    }
+}
+
+/// Probes `target` once. Ends when the check's timeout does.
+pub async fn run(prober: &Prober, target: &Target) -> Finding {
+    let mut probe =
+        Probe { deadline: Instant::now() + prober.timeout, began: Instant::now(), steps: Vec::new() };
+    let (verdict, detail) = match probe.meet(prober, target).await {
+        Ok(()) => (Verdict::Pass, String::new()),
+        Err(Failure { verdict, detail }) => (verdict, detail),
+    };
+    Finding { verdict, detail, latency: probe.began.elapsed(), steps: probe.steps }
+}
+
+/// A probe that is under way.
+struct Probe {
+    began: Instant,
+    deadline: Instant,
+    steps: Vec<Step>,
+}
+
+impl Probe {
+    async fn meet(&mut self, prober: &Prober, target: &Target) -> Result<(), Failure> {
+        let stream = self.connect(target).await?;
+        match (&prober.tls, &prober.request) {
+            (None, None) => Ok(()),
+            (None, Some(request)) => self.ask(request, stream, target).await,
+            (Some(tls), None) => self.shake_hands(tls, stream, target).await.map(drop),
+            (Some(tls), Some(request)) => {
+                let stream = self.shake_hands(tls, stream, target).await?;
+                self.ask(request, stream, target).await
+            }
+        }
+    }
+
+    async fn connect(&mut self, target: &Target) -> Result<TcpStream, Failure> {
+        let began = Instant::now();
+        let connected = timeout_at(self.deadline, TcpStream::connect(target.addr)).await;
+        let stream = connected
+            .map_err(|_| Failure::new(Reason::ConnectTimeout, "no answer to the connection attempt"))?
+            .map_err(|e| Failure::new(refusal(&e), e))?;
+        self.done("connect", began, target.addr.to_string());
+        Ok(stream)
+    }
+
+    async fn shake_hands(
+        &mut self,
+        config: &TlsConnectorConfig,
+        stream: TcpStream,
+        target: &Target,
+    ) -> Result<TlsStream<TcpStream>, Failure> {
+        let began = Instant::now();
+        let name = ServerName::try_from(target.server_name.clone())
+            .map_err(|e| Failure::new(Reason::TlsWrongName, format!("`{}`: {e}", target.server_name)))?;
+        let shaken =
+            timeout_at(self.deadline, TlsConnector::from(Arc::clone(config)).connect(name, stream)).await;
+        let stream = shaken
+            .map_err(|_| Failure::new(Reason::TlsTimeout, "connected, but the TLS handshake did not end"))?
+            .map_err(|e| tls::failure(&e))?;
+        self.done("tls", began, tls::describe(stream.get_ref().1, &target.server_name));
+        Ok(stream)
+    }
+
+    async fn ask<S>(&mut self, request: &http::Request, stream: S, target: &Target) -> Result<(), Failure>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let began = Instant::now();
+        let reply = timeout_at(self.deadline, request.send(stream, target)).await;
+        let reply =
+            reply.map_err(|_| Failure::new(Reason::ReplyTimeout, "asked, but the reply did not end"))??;
+        self.done("reply", began, reply.describe());
+        request.judge(&reply)
+    }
+
+    fn done(&mut self, name: &'static str, began: Instant, seen: String) {
+        self.steps.push(Step { name, seen, took: began.elapsed() });
+    }
+}
+
+/// What a failed connect(2) says about the member, or about this machine.
+fn refusal(e: &io::Error) -> Reason {
+    use io::ErrorKind as Kind;
+    match (e.kind(), e.raw_os_error()) {
+        (Kind::ConnectionRefused, _) => Reason::Refused,
+        (Kind::TimedOut, _) => Reason::ConnectTimeout,
+        (Kind::ConnectionReset | Kind::ConnectionAborted, _) => Reason::Closed,
+        (Kind::AddrNotAvailable | Kind::AddrInUse | Kind::PermissionDenied | Kind::OutOfMemory, _)
+        | (_, Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS)) => Reason::Prober,
+        _ => Reason::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_errno_has_its_reason() {
+        for (errno, reason) in [
+            (libc::ECONNREFUSED, Reason::Refused),
+            (libc::ETIMEDOUT, Reason::ConnectTimeout),
+            (libc::EHOSTUNREACH, Reason::Unreachable),
+            (libc::ENETUNREACH, Reason::Unreachable),
+            (libc::ECONNRESET, Reason::Closed),
+            (libc::EMFILE, Reason::Prober),
+            (libc::ENFILE, Reason::Prober),
+            (libc::ENOBUFS, Reason::Prober),
+            (libc::EACCES, Reason::Prober),
+            (libc::EADDRNOTAVAIL, Reason::Prober),
+        ] {
+            assert_eq!(refusal(&io::Error::from_raw_os_error(errno)), reason, "errno {errno}");
+        }
+    }
+}

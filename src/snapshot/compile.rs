@@ -1,0 +1,245 @@
+//! The plan becomes a snapshot: the name table once, the answers of a pool whenever its lineup changes.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use hickory_proto::rr::RecordType;
+
+use super::lineup::Lineup;
+use super::scribe::{Scribe, any};
+use super::table::{NodeId, Role, Slot, Table};
+use super::template::{Answers, NXDOMAIN};
+use super::{Book, Snapshot, ZoneAnswers};
+use crate::name::{self, Name};
+use crate::plan::Plan;
+use crate::units::{PoolId, Serial, ZoneId};
+use crate::zone::Record;
+
+/// Compiles snapshots of one plan.
+#[derive(Debug)]
+pub struct Compiler {
+    plan: Arc<Plan>,
+    book: Arc<Book>,
+    sheet: Sheet,
+    /// The names whose answers depend on a pool, by live slot.
+    live: Vec<NodeId>,
+    /// The live slots that depend on each pool.
+    dependents: Vec<Vec<u32>>,
+}
+
+/// Where the records of each node are, and which of them are pools.
+#[derive(Debug, Default)]
+pub(super) struct Sheet {
+    /// (zone, record) in the order of nodes and types.
+    places: Vec<(u32, u32)>,
+    pools: HashMap<(u32, RecordType), PoolId>,
+}
+
+impl Compiler {
+    /// Builds the name table and all answers that no pool can change.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let (mut table, sheet) = lay_out(&plan);
+        let everyone: Vec<Lineup> =
+            plan.pools.iter().map(|pool| Lineup::of(pool, &vec![true; pool.members.len()], None)).collect();
+        let mut fixed = Answers::default();
+        let mut live = Vec::new();
+        let mut dependents = vec![Vec::new(); plan.pools.len()];
+        for id in table.ids() {
+            let mut scribe = Scribe::new(&plan, &table, &sheet, &everyone);
+            let drafts = scribe.node(id);
+            let touched = scribe.touched();
+            let slot = if touched.is_empty() {
+                let start = fixed.len();
+                fixed.extend(&drafts);
+                Slot::Fixed(start..fixed.len())
+            } else {
+                let slot = live.len() as u32;
+                for pool in touched {
+                    dependents[pool.index()].push(slot);
+                }
+                live.push(id);
+                Slot::Live(slot)
+            };
+            table.node_mut(id).slot = slot;
+        }
+        let zones = zone_answers(&plan, &table, &sheet, &mut fixed);
+        let book = Arc::new(Book { table, fixed, zones, udp_size: plan.server.udp_size });
+        Self { plan, book, sheet, live, dependents }
+    }
+
+    /// Everything, as `lineups` (by pool) and `serials` (by zone) have it.
+    pub fn compile(&self, lineups: &[Lineup], serials: &[Serial]) -> Snapshot {
+        let live = (0..self.live.len() as u32).map(|slot| self.answers(slot, lineups)).collect();
+        Snapshot { book: Arc::clone(&self.book), live, serials: serials.into() }
+    }
+
+    /// `before`, with the answers that depend on `changed` pools written anew.
+    #[must_use]
+    pub fn recompile(
+        &self,
+        before: &Snapshot,
+        changed: &[PoolId],
+        lineups: &[Lineup],
+        serials: &[Serial],
+    ) -> Snapshot {
+        let mut live = before.live.clone();
+        let slots: BTreeSet<u32> =
+            changed.iter().flat_map(|pool| self.dependents[pool.index()].iter().copied()).collect();
+        for slot in slots {
+            live[slot as usize] = self.answers(slot, lineups);
+        }
+        Snapshot { book: Arc::clone(&self.book), live, serials: serials.into() }
+    }
+
+    /// The zones whose answers a pool's lineup changes.
+    pub fn zones_of(&self, pool: PoolId) -> BTreeSet<ZoneId> {
+        let nodes = self.dependents[pool.index()].iter().map(|&slot| self.live[slot as usize]);
+        nodes.map(|id| self.book.table.node(id).zone).collect()
+    }
+
+    fn answers(&self, slot: u32, lineups: &[Lineup]) -> Arc<Answers> {
+        let mut answers = Answers::default();
+        let mut scribe = Scribe::new(&self.plan, &self.book.table, &self.sheet, lineups);
+        answers.extend(&scribe.node(self.live[slot as usize]));
+        Arc::new(answers)
+    }
+}
+
+impl Sheet {
+    /// The records of a type at a node.
+    pub(super) fn rrset<'p>(
+        &self,
+        plan: &'p Plan,
+        table: &Table,
+        id: NodeId,
+        wanted: RecordType,
+    ) -> Vec<(usize, &'p Record)> {
+        let records = self.records(plan, table, id);
+        records.filter(|(_, record)| record.record_type() == wanted).collect()
+    }
+
+    /// The types at a node, each once.
+    pub(super) fn types(&self, plan: &Plan, table: &Table, id: NodeId) -> Vec<RecordType> {
+        let mut types: Vec<_> =
+            self.records(plan, table, id).map(|(_, record)| record.record_type()).collect();
+        types.dedup();
+        types
+    }
+
+    /// The pool that an RRset is.
+    pub(super) fn pool(&self, id: NodeId, record_type: RecordType) -> Option<PoolId> {
+        self.pools.get(&(id.0, record_type)).copied()
+    }
+
+    fn records<'p>(
+        &self,
+        plan: &'p Plan,
+        table: &Table,
+        id: NodeId,
+    ) -> impl Iterator<Item = (usize, &'p Record)> {
+        let range = &table.node(id).records;
+        let places = &self.places[range.start as usize..range.end as usize];
+        places
+            .iter()
+            .map(|&(zone, record)| (record as usize, &plan.zones[zone as usize].records[record as usize]))
+    }
+}
+
+/// Every name of every zone, with its records and its role.
+fn lay_out(plan: &Plan) -> (Table, Sheet) {
+    let mut table = Table::default();
+    let mut placed = Vec::new();
+    for (zone, wanted) in plan.zones.iter().enumerate() {
+        let id = ZoneId(zone as u32);
+        let apex = table.insert(wanted.origin.as_wire(), id);
+        table.node_mut(apex).is_apex = true;
+        table.node_mut(apex).zone = id;
+        for (place, record) in wanted.records.iter().enumerate() {
+            if belongs(plan, zone, record) {
+                let node = insert_with_ancestors(&mut table, &record.owner, &wanted.origin, id);
+                placed.push((node.0, u16::from(record.record_type()), zone as u32, place as u32));
+            }
+        }
+    }
+    placed.sort_unstable();
+    let mut sheet = Sheet::default();
+    for (node, _, zone, place) in placed {
+        let at = sheet.places.len() as u32;
+        let records = &mut table.node_mut(NodeId(node)).records;
+        let start = if records.end == 0 { at } else { records.start };
+        *records = start..at + 1;
+        sheet.places.push((zone, place));
+    }
+    assign_roles(plan, &mut table, &sheet);
+    for (id, pool) in plan.pool_ids() {
+        if let Some(node) = table.get(pool.name.as_wire()) {
+            sheet.pools.insert((node.0, pool.record_type), id);
+        }
+    }
+    (table, sheet)
+}
+
+/// Whether a record is to be answered from its zone: a child zone that is served as well has the last word on
+/// its names, its DS records excepted, which live on the parent's side (RFC 4035 §3.1.4.1).
+fn belongs(plan: &Plan, zone: usize, record: &Record) -> bool {
+    let origin = &plan.zones[zone].origin;
+    let child = plan.zones.iter().find(|child| {
+        child.origin != *origin && child.origin.is_within(origin) && record.owner.is_within(&child.origin)
+    });
+    child.is_none_or(|child| record.owner == child.origin && record.record_type() == RecordType::DS)
+}
+
+fn insert_with_ancestors(table: &mut Table, owner: &Name, origin: &Name, zone: ZoneId) -> NodeId {
+    let id = table.insert(owner.as_wire(), zone);
+    let mut below = owner.as_wire();
+    while below.len() > origin.as_wire().len() {
+        let Some(parent) = name::parent(below) else { break };
+        let parent_id = table.insert(parent, zone);
+        if below.starts_with(b"\x01*") {
+            let wildcard = table.get(below);
+            table.node_mut(parent_id).wildcard = wildcard;
+        }
+        below = parent;
+    }
+    id
+}
+
+fn assign_roles(plan: &Plan, table: &mut Table, sheet: &Sheet) {
+    for id in table.ids() {
+        let is_cut = !table.node(id).is_apex && !sheet.rrset(plan, table, id, RecordType::NS).is_empty();
+        if is_cut {
+            table.node_mut(id).role = Role::Cut;
+        }
+    }
+    for id in table.ids() {
+        if let Some(cut) = highest_cut_above(table, id) {
+            table.node_mut(id).role = Role::Below(cut);
+        }
+    }
+}
+
+fn highest_cut_above(table: &Table, id: NodeId) -> Option<NodeId> {
+    let mut node = id;
+    let mut found = None;
+    while !table.node(node).is_apex {
+        node = table.get(name::parent(table.name(node))?)?;
+        if table.node(node).role == Role::Cut {
+            found = Some(node);
+        }
+    }
+    found
+}
+
+fn zone_answers(plan: &Plan, table: &Table, sheet: &Sheet, fixed: &mut Answers) -> Vec<ZoneAnswers> {
+    let ids = (0..plan.zones.len() as u32).map(ZoneId);
+    ids.map(|zone| {
+        let scribe = Scribe::new(plan, table, sheet, &[]);
+        ZoneAnswers {
+            apex_len: plan.zones[zone.index()].origin.as_wire().len(),
+            no_data: fixed.push(&scribe.negative(zone, 0)),
+            any: fixed.push(&any()),
+            no_name: fixed.push(&scribe.negative(zone, NXDOMAIN)),
+        }
+    })
+    .collect()
+}

@@ -1,0 +1,308 @@
+//! Writes the answers of one name: its RRsets, the chains that start at it, the delegation that it is.
+
+use hickory_proto::rr::rdata::{CNAME, HINFO};
+use hickory_proto::rr::{Name as Spelled, RData, RecordType};
+
+use super::compile::Sheet;
+use super::lineup::Lineup;
+use super::table::{Found, NodeId, Role, Table};
+use super::template::{AA, ANY_OTHER_TYPE, Draft, NXDOMAIN};
+use super::wire::{Anchor, Owner, Pointers, Records};
+use crate::name::{self, Name};
+use crate::plan::Plan;
+use crate::units::{PoolId, Ttl, ZoneId};
+use crate::zone::Record;
+
+/// The most CNAMEs that one answer follows; a loop ends here.
+const MAX_CHAIN: usize = 16;
+
+/// Writes answers as some lineups have them, and notes which pools it had to ask.
+pub(super) struct Scribe<'p> {
+    plan: &'p Plan,
+    table: &'p Table,
+    sheet: &'p Sheet,
+    lineups: &'p [Lineup],
+    touched: Vec<PoolId>,
+}
+
+/// The name whose answers are being written.
+#[derive(Clone, Copy)]
+struct Subject<'p> {
+    id: NodeId,
+    /// What fixed records point into.
+    fixed: Anchor<'p>,
+    /// What records in front and those that rotate point into.
+    moving: Anchor<'p>,
+}
+
+impl<'p> Scribe<'p> {
+    pub(super) fn new(plan: &'p Plan, table: &'p Table, sheet: &'p Sheet, lineups: &'p [Lineup]) -> Self {
+        Self { plan, table, sheet, lineups, touched: Vec::new() }
+    }
+
+    /// The pools that the answers written so far depend on.
+    pub(super) fn touched(&self) -> &[PoolId] {
+        &self.touched
+    }
+
+    /// All answers of a name.
+    pub(super) fn node(&mut self, id: NodeId) -> Vec<Draft> {
+        let subject = self.subject(id);
+        let types = self.sheet.types(self.plan, self.table, id);
+        match self.table.node(id).role {
+            Role::Below(_) => Vec::new(),
+            Role::Cut => {
+                let at_parent = types.into_iter().filter(|&t| t == RecordType::DS);
+                let mut drafts: Vec<Draft> = at_parent.filter_map(|t| self.rrset(subject, t)).collect();
+                drafts.push(self.referral(subject));
+                drafts
+            }
+            Role::Data if types.contains(&RecordType::CNAME) => self.alias(subject),
+            Role::Data => types.into_iter().filter_map(|t| self.rrset(subject, t)).collect(),
+        }
+    }
+
+    /// NODATA or NXDOMAIN (RFC 2308 §2): the SOA, to be cached for the lesser of its TTL and its minimum.
+    pub(super) fn negative(&self, zone: ZoneId, rcode: u16) -> Draft {
+        let anchor =
+            Anchor { name: self.plan.zones[zone.index()].origin.as_wire(), pointers: Pointers::Noted };
+        let mut draft = Draft { flags: AA | rcode, zone, ..Draft::default() };
+        self.push_soa(anchor, zone, &mut draft);
+        draft
+    }
+
+    fn subject(&self, id: NodeId) -> Subject<'p> {
+        let wire = self.table.name(id);
+        let name = &wire[wire.len() - self.table.anchor_len(id)..];
+        let exact = name.len() == wire.len();
+        let (fixed, moving) = match (exact, self.table.node(id).role) {
+            (true, Role::Data) => (Pointers::Fixed, Pointers::Fixed),
+            _ => (Pointers::Noted, Pointers::None),
+        };
+        Subject { id, fixed: Anchor { name, pointers: fixed }, moving: Anchor { name, pointers: moving } }
+    }
+
+    /// The answer with one RRset; `None` where no record of it is answered.
+    fn rrset(&mut self, subject: Subject<'_>, record_type: RecordType) -> Option<Draft> {
+        let mut draft = self.draft(subject, record_type);
+        self.push_rrset(subject, &mut draft, None, subject.id, record_type).then_some(draft)
+    }
+
+    fn draft(&self, subject: Subject<'_>, record_type: RecordType) -> Draft {
+        let zone = self.table.node(subject.id).zone;
+        Draft { record_type: record_type.into(), flags: AA, zone, ..Draft::default() }
+    }
+
+    /// Adds the RRset of `id`, owned by the question or by `owner`. False where none of it is answered.
+    fn push_rrset(
+        &mut self,
+        subject: Subject<'_>,
+        draft: &mut Draft,
+        owner: Option<&Spelled>,
+        id: NodeId,
+        record_type: RecordType,
+    ) -> bool {
+        let records = self.answered(id, record_type);
+        let owner = owner.map_or(Owner::Question, Owner::Name);
+        let rotates =
+            matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::SRV) && records.len() > 1;
+        draft.window = self.window(id, record_type, records.len());
+        let mut written = Vec::new();
+        for record in &records {
+            if rotates {
+                draft.ring.push(single(subject.moving, owner, record));
+            } else {
+                draft.answers.push(subject.moving, owner, record.ttl, &record.rdata);
+            }
+            let extra = self.addresses_of(subject, record, &mut written);
+            draft.extra.push(extra);
+        }
+        if !rotates {
+            draft.additionals = merge(draft.extra.drain(..));
+        } else if draft.extra.iter().all(|extra| extra.count == 0) {
+            draft.extra.clear();
+        }
+        !records.is_empty()
+    }
+
+    /// The records of an RRset that are answered: the lineup's, where it is a pool.
+    fn answered(&mut self, id: NodeId, record_type: RecordType) -> Vec<&'p Record> {
+        let records = self.sheet.rrset(self.plan, self.table, id, record_type);
+        let Some(pool) = self.sheet.pool(id, record_type) else {
+            return records.into_iter().map(|(_, record)| record).collect();
+        };
+        self.touched.push(pool);
+        let members = &self.plan.pools[pool.index()].members;
+        let answered =
+            members.iter().zip(&self.lineups[pool.index()].answered).filter(|&(_, &answered)| answered);
+        let answered: Vec<usize> = answered.map(|(member, _)| member.record).collect();
+        records.into_iter().filter(|(place, _)| answered.contains(place)).map(|(_, record)| record).collect()
+    }
+
+    fn window(&self, id: NodeId, record_type: RecordType, records: usize) -> u16 {
+        let pool = self.sheet.pool(id, record_type);
+        let most = pool.map_or(u16::MAX, |pool| self.plan.pools[pool.index()].max_answers.get());
+        most.min(records as u16)
+    }
+
+    /// The addresses of the host that a record points to (RFC 1035 §3.3.9, §3.3.11, RFC 2782), once a host.
+    fn addresses_of(&mut self, subject: Subject<'_>, record: &Record, written: &mut Vec<Name>) -> Records {
+        let mut addresses = Records::default();
+        let target = match &record.rdata {
+            RData::SRV(srv) => &srv.target,
+            RData::MX(mx) => &mx.exchange,
+            RData::NS(ns) => &ns.0,
+            _ => return addresses,
+        };
+        let lowered = Name::from(target);
+        if written.contains(&lowered) {
+            return addresses;
+        }
+        if let Found::Data(id) = self.table.find(lowered.as_wire(), false) {
+            self.push_addresses(subject.moving, target, id, &mut addresses);
+        }
+        written.push(lowered);
+        addresses
+    }
+
+    fn push_addresses(&mut self, anchor: Anchor<'_>, host: &Spelled, id: NodeId, into: &mut Records) {
+        for record_type in [RecordType::A, RecordType::AAAA] {
+            let records = self.answered(id, record_type);
+            let most = usize::from(self.window(id, record_type, records.len()));
+            for record in records.into_iter().take(most) {
+                into.push(anchor, Owner::Name(host), record.ttl, &record.rdata);
+            }
+        }
+    }
+
+    /// The answers of a name with a CNAME: one for each type at the end of its chain, one for all others.
+    fn alias(&mut self, subject: Subject<'_>) -> Vec<Draft> {
+        let mut drafts: Vec<Draft> =
+            self.rrset(subject, RecordType::CNAME).into_iter().chain([any()]).collect();
+        let (chain, end) = self.follow(subject);
+        if let (Some(owner), Found::Data(id)) = (chain.last().map(|(_, _, cname)| &cname.0), end) {
+            for record_type in self.sheet.types(self.plan, self.table, id) {
+                let mut draft = self.draft(subject, record_type);
+                push_chain(subject, &chain, &mut draft);
+                if record_type != RecordType::CNAME
+                    && self.push_rrset(subject, &mut draft, Some(owner), id, record_type)
+                {
+                    drafts.push(draft);
+                }
+            }
+        }
+        let mut otherwise = Draft { record_type: ANY_OTHER_TYPE, ..self.draft(subject, RecordType::CNAME) };
+        push_chain(subject, &chain, &mut otherwise);
+        self.push_end(subject, end, &mut otherwise);
+        drafts.push(otherwise);
+        drafts
+    }
+
+    /// RFC 1034 §4.3.2 step 3a, again and again: the CNAMEs from a name on, and what is at their end.
+    fn follow(&self, subject: Subject<'_>) -> (Vec<Link<'p>>, Found) {
+        let mut chain: Vec<Link<'p>> = Vec::new();
+        let mut at = Found::Data(subject.id);
+        while let Found::Data(id) = at {
+            let Some((record, cname)) = self.cname(id) else { break };
+            if chain.len() == MAX_CHAIN || chain.iter().any(|(_, _, seen)| seen.0 == cname.0) {
+                break;
+            }
+            let owner = chain.last().map(|(_, _, previous)| &previous.0);
+            chain.push((owner, record.ttl, cname));
+            at = self.table.find(Name::from(&cname.0).as_wire(), false);
+        }
+        (chain, at)
+    }
+
+    fn cname(&self, id: NodeId) -> Option<(&'p Record, &'p CNAME)> {
+        let (_, record) =
+            self.sheet.rrset(self.plan, self.table, id, RecordType::CNAME).into_iter().next()?;
+        match &record.rdata {
+            RData::CNAME(cname) => Some((record, cname)),
+            _ => None,
+        }
+    }
+
+    /// What follows a chain when its end has no records of the type.
+    fn push_end(&mut self, subject: Subject<'_>, end: Found, draft: &mut Draft) {
+        match end {
+            Found::Data(id) if self.cname(id).is_some() => {} // a loop: the chain is all there is to say
+            Found::Data(id) => self.push_soa(subject.fixed, self.table.node(id).zone, draft),
+            Found::Missing(zone) => {
+                draft.flags |= NXDOMAIN;
+                self.push_soa(subject.fixed, zone, draft);
+            }
+            Found::Referral(cut) => self.push_referral(subject.fixed, cut, draft),
+            Found::Outside => {}
+        }
+    }
+
+    fn push_soa(&self, anchor: Anchor<'_>, zone: ZoneId, draft: &mut Draft) {
+        let records = &self.plan.zones[zone.index()].records;
+        for record in records {
+            if let RData::SOA(soa) = &record.rdata {
+                let ttl = record.ttl.min(Ttl::new(soa.minimum).unwrap_or(Ttl::MAX));
+                draft.authorities.push(anchor, Owner::Name(&record.spelled), ttl, &record.rdata);
+                draft.zone = zone;
+            }
+        }
+    }
+
+    /// A delegation (RFC 1034 §4.3.2 step 3b): not authoritative, the NS records, and the glue.
+    fn referral(&mut self, subject: Subject<'_>) -> Draft {
+        let mut draft = Draft { record_type: ANY_OTHER_TYPE, ..Draft::default() };
+        self.push_referral(subject.fixed, subject.id, &mut draft);
+        draft
+    }
+
+    fn push_referral(&mut self, anchor: Anchor<'_>, cut: NodeId, draft: &mut Draft) {
+        let cut_name = self.table.name(cut);
+        for (_, record) in self.sheet.rrset(self.plan, self.table, cut, RecordType::NS) {
+            draft.authorities.push(anchor, Owner::Name(&record.spelled), record.ttl, &record.rdata);
+            let RData::NS(ns) = &record.rdata else { continue };
+            let host = Name::from(&ns.0);
+            draft.additionals_required |= name::is_within(host.as_wire(), cut_name);
+            if let Some(id) = self.table.get(host.as_wire()) {
+                self.push_addresses(anchor, &ns.0, id, &mut draft.additionals);
+            }
+        }
+        draft.additionals_required &= draft.additionals.count > 0;
+    }
+}
+
+/// A CNAME of a chain: its owner (the question, if none), its TTL, its target.
+type Link<'p> = (Option<&'p Spelled>, Ttl, &'p CNAME);
+
+fn push_chain(subject: Subject<'_>, chain: &[Link<'_>], draft: &mut Draft) {
+    for (owner, ttl, cname) in chain {
+        let owner = owner.map_or(Owner::Question, Owner::Name);
+        draft.answers.push(subject.moving, owner, *ttl, &RData::CNAME((*cname).clone()));
+    }
+}
+
+fn single(anchor: Anchor<'_>, owner: Owner<'_>, record: &Record) -> Records {
+    let mut records = Records::default();
+    records.push(anchor, owner, record.ttl, &record.rdata);
+    records
+}
+
+fn merge(parts: impl Iterator<Item = Records>) -> Records {
+    parts.fold(Records::default(), |mut all, part| {
+        all.bytes.extend_from_slice(&part.bytes);
+        all.count += part.count;
+        all
+    })
+}
+
+/// The whole answer to ANY for any name that has records (RFC 8482 §4.2).
+pub(super) fn any() -> Draft {
+    const TTL: Ttl = match Ttl::new(3789) {
+        Some(ttl) => ttl,
+        None => Ttl::MAX,
+    };
+    let mut draft = Draft { record_type: RecordType::ANY.into(), flags: AA, ..Draft::default() };
+    let nowhere = Anchor { name: b"\0", pointers: Pointers::None };
+    let hinfo = RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()));
+    draft.answers.push(nowhere, Owner::Question, TTL, &hinfo);
+    draft
+}

@@ -1,0 +1,248 @@
+//! Answers in wire form, ready to be copied.
+//!
+//! ```text
+//!            ┌ fixed ─────────────┐                ┌ fixed ──────────────────────────┐
+//!  question  │ first records      │ ring, from any │ authority, additional           │ ring of additionals
+//!            │ (CNAMEs, one RRset)│ place in it    │                                 │ from the same place
+//!            └────────────────────┘                └─────────────────────────────────┘
+//! ```
+//!
+//! A ring is an RRset whose records may start with any of them. Its bytes are stored twice in a row, so that
+//! every rotation is one stretch of memory.
+
+use super::wire::Records;
+use crate::units::ZoneId;
+
+/// Set in a template's flags: the answer is authoritative (RFC 1035 §4.1.1).
+pub(crate) const AA: u16 = 0x0400;
+/// NXDOMAIN (RFC 1035 §4.1.1).
+pub(crate) const NXDOMAIN: u16 = 3;
+
+/// A template that serves whatever type is asked and has no template of its own.
+pub(crate) const ANY_OTHER_TYPE: u16 = 0;
+
+/// All answers of some names: one arena, so that a hundred thousand names cost a handful of allocations.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    bytes: Vec<u8>,
+    marks: Vec<Mark>,
+    relocations: Vec<u32>,
+    templates: Vec<Template>,
+}
+
+/// One answer but for the id, the flags that the query brings, and the question.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Template {
+    /// The type it answers.
+    pub(crate) record_type: u16,
+    /// AA and rcode.
+    pub(crate) flags: u16,
+    /// Records in the answer section, apart from the ring's.
+    pub(crate) answers: u16,
+    /// Records in the authority section.
+    pub(crate) authorities: u16,
+    /// Records in the additional section, apart from the ring's.
+    pub(crate) additionals: u16,
+    /// Whether a reply without them would be incomplete: glue (RFC 9471 §3.1).
+    pub(crate) additionals_required: bool,
+    start: u32,
+    split: u32,
+    optional: u32,
+    end: u32,
+    ring: RingAt,
+    extra: RingAt,
+    relocations: u32,
+    relocation_count: u16,
+    /// Where in the fixed bytes a serial has to be filled in, and of which zone.
+    serial: u32,
+    serial_zone: ZoneId,
+}
+
+const NO_SERIAL: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct RingAt {
+    marks: u32,
+    size: u16,
+    window: u16,
+}
+
+/// Where a ring's record starts, and how many records stand before it.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    at: u32,
+    count: u32,
+}
+
+/// An answer being written.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) record_type: u16,
+    pub(super) flags: u16,
+    pub(super) answers: Records,
+    /// Records that rotate.
+    pub(super) ring: Vec<Records>,
+    /// How many of the ring are answered at once.
+    pub(super) window: u16,
+    pub(super) authorities: Records,
+    pub(super) additionals: Records,
+    pub(super) additionals_required: bool,
+    /// Additional records of each record of the ring; empty, or as long as the ring.
+    pub(super) extra: Vec<Records>,
+    /// The zone whose SOA is in it.
+    pub(super) zone: ZoneId,
+}
+
+/// A stretch of records to copy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run<'a> {
+    /// The wire form.
+    pub(crate) bytes: &'a [u8],
+    /// How many records.
+    pub(crate) count: u16,
+}
+
+impl Run<'_> {
+    /// No records.
+    pub(crate) const NOTHING: Self = Self { bytes: &[], count: 0 };
+}
+
+impl Answers {
+    /// Adds an answer and returns its place.
+    pub(super) fn push(&mut self, draft: &Draft) -> u32 {
+        let start = self.bytes.len() as u32;
+        let relocations = self.relocations.len() as u32;
+        let mut serial = NO_SERIAL;
+        let mut ends = [0; 3];
+        for (section, end) in
+            [&draft.answers, &draft.authorities, &draft.additionals].into_iter().zip(&mut ends)
+        {
+            let offset = self.bytes.len() as u32 - start;
+            self.relocations.extend(section.relocations.iter().map(|at| at + offset));
+            serial = section.serial.map_or(serial, |at| at + offset);
+            self.bytes.extend_from_slice(&section.bytes);
+            *end = self.bytes.len() as u32;
+        }
+        let ring = self.ring(&draft.ring, draft.window);
+        let extra = self.ring(&draft.extra, draft.window);
+        self.templates.push(Template {
+            record_type: draft.record_type,
+            flags: draft.flags,
+            answers: draft.answers.count,
+            authorities: draft.authorities.count,
+            additionals: draft.additionals.count,
+            additionals_required: draft.additionals_required,
+            start,
+            split: ends[0],
+            optional: ends[1],
+            end: ends[2],
+            ring,
+            extra,
+            relocations,
+            relocation_count: (self.relocations.len() as u32 - relocations) as u16,
+            serial,
+            serial_zone: draft.zone,
+        });
+        self.templates.len() as u32 - 1
+    }
+
+    /// Adds the answers of a name.
+    pub(super) fn extend(&mut self, drafts: &[Draft]) {
+        for draft in drafts {
+            self.push(draft);
+        }
+    }
+
+    fn ring(&mut self, records: &[Records], window: u16) -> RingAt {
+        if records.is_empty() {
+            return RingAt::default();
+        }
+        let marks = self.marks.len() as u32;
+        let mut count = 0;
+        for record in records.iter().chain(records) {
+            self.marks.push(Mark { at: self.bytes.len() as u32, count });
+            self.bytes.extend_from_slice(&record.bytes);
+            count += u32::from(record.count);
+        }
+        self.marks.push(Mark { at: self.bytes.len() as u32, count });
+        RingAt { marks, size: records.len() as u16, window }
+    }
+
+    /// The template at a place.
+    pub(crate) fn get(&self, place: u32) -> &Template {
+        &self.templates[place as usize]
+    }
+
+    /// The templates from one place to another.
+    pub(crate) fn range(&self, places: std::ops::Range<u32>) -> &[Template] {
+        &self.templates[places.start as usize..places.end as usize]
+    }
+
+    /// All templates.
+    pub(crate) fn all(&self) -> &[Template] {
+        &self.templates
+    }
+
+    /// How many templates there are.
+    pub(super) fn len(&self) -> u32 {
+        self.templates.len() as u32
+    }
+
+    /// The fixed records that come before the ring.
+    pub(crate) fn head(&self, template: &Template) -> &[u8] {
+        &self.bytes[template.start as usize..template.split as usize]
+    }
+
+    /// The fixed records that come behind the ring, those that may be left out excepted.
+    pub(crate) fn authority(&self, template: &Template) -> &[u8] {
+        &self.bytes[template.split as usize..template.optional as usize]
+    }
+
+    /// The fixed additional records.
+    pub(crate) fn additional(&self, template: &Template) -> Run<'_> {
+        let bytes = &self.bytes[template.optional as usize..template.end as usize];
+        Run { bytes, count: template.additionals }
+    }
+
+    /// The rotation of the ring that starts with the record at `turn` (a fraction of 2^32 of the ring).
+    pub(crate) fn ring_from(&self, template: &Template, turn: u32) -> Run<'_> {
+        self.stretch(template.ring, turn, template.ring.window)
+    }
+
+    /// The additional records of the first `records` records of the same rotation.
+    pub(crate) fn extra_from(&self, template: &Template, turn: u32, records: u16) -> Run<'_> {
+        self.stretch(template.extra, turn, records.min(template.extra.window))
+    }
+
+    fn stretch(&self, ring: RingAt, turn: u32, records: u16) -> Run<'_> {
+        if ring.size == 0 {
+            return Run::NOTHING;
+        }
+        let first = ring.marks as usize + ((u64::from(turn) * u64::from(ring.size)) >> 32) as usize;
+        let (from, to) = (self.marks[first], self.marks[first + usize::from(records)]);
+        Run { bytes: &self.bytes[from.at as usize..to.at as usize], count: (to.count - from.count) as u16 }
+    }
+
+    /// The places in the fixed bytes where pointers stand that move with the question's length.
+    pub(crate) fn relocations(&self, template: &Template) -> &[u32] {
+        let start = template.relocations as usize;
+        &self.relocations[start..start + usize::from(template.relocation_count)]
+    }
+}
+
+impl Template {
+    /// Where in the fixed bytes a serial stands, and whose.
+    pub(crate) fn serial(&self) -> Option<(u32, ZoneId)> {
+        (self.serial != NO_SERIAL).then_some((self.serial, self.serial_zone))
+    }
+
+    /// How many fixed bytes stand before the ring.
+    pub(crate) fn head_len(&self) -> u32 {
+        self.split - self.start
+    }
+
+    /// How many records of the ring go into one answer.
+    pub(crate) fn window(&self) -> u16 {
+        self.ring.window
+    }
+}

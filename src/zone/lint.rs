@@ -1,0 +1,265 @@
+//! What a zone must be before it is served, told once all of its records are known.
+
+use std::collections::HashMap;
+
+use hickory_proto::rr::{Name as Spelled, RData, RecordType};
+
+use super::rdata::DNAME;
+use super::{Record, Zone};
+use crate::name::{self, Name};
+use crate::report::{Code, Problem, Report};
+use crate::units::Serial;
+
+/// Makes a zone of records, as far as they are one. `None`: they have no SOA to hang on.
+pub(super) fn lint(records: Vec<Record>, name: Option<&Name>, report: &mut Report) -> Option<Zone> {
+    let (origin, serial) = apex(&records, name, report)?;
+    let mut records = without_outsiders(records, &origin, report);
+    drop_duplicates(&mut records, report);
+    level_ttls(&mut records, report);
+    let lint = Lint { origin: &origin, records: &records, owners: by_owner(&records) };
+    lint.apex_ns(report);
+    for record in &records {
+        lint.alias(record, report);
+        lint.below(record, report);
+        lint.target(record, report);
+    }
+    Some(Zone { origin, records, serial })
+}
+
+/// The owner of the one SOA, and the serial in it.
+fn apex(records: &[Record], name: Option<&Name>, report: &mut Report) -> Option<(Name, Serial)> {
+    let mut soas = records.iter().filter_map(|record| match &record.rdata {
+        RData::SOA(soa) => Some((record, Serial(soa.serial))),
+        _ => None,
+    });
+    let Some((soa, serial)) = soas.next() else {
+        let why = "the zone has no SOA record";
+        report.push(match records.first() {
+            Some(first) => {
+                Problem::error(Code::ZoneSoa, first.at.clone(), why).label("the first record of the zone")
+            }
+            None if report.has_errors() => return None,
+            None => Problem::nowhere(Code::ZoneSoa, format!("{why}, nor any other")),
+        });
+        return None;
+    };
+    for (second, _) in soas {
+        let problem = Problem::error(Code::ZoneSoa, second.at.clone(), "a second SOA record");
+        report.push(problem.label("only one may be").related(soa.at.clone(), "the first"));
+    }
+    if let Some(name) = name.filter(|name| **name != soa.owner) {
+        let message = format!("the SOA is that of `{}`, not of `{name}`", soa.owner);
+        report.push(
+            Problem::error(Code::ZoneSoa, soa.at.clone(), message).label("not at the apex of the zone"),
+        );
+        return None;
+    }
+    Some((soa.owner.clone(), serial))
+}
+
+fn without_outsiders(records: Vec<Record>, origin: &Name, report: &mut Report) -> Vec<Record> {
+    let (inside, outside): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|record| record.owner.is_within(origin));
+    for record in outside {
+        let message = format!("`{}` is outside the zone `{origin}`", record.owner);
+        report.push(
+            Problem::error(Code::ZoneOutside, record.at, message)
+                .help("is a final dot too many, or one missing?"),
+        );
+    }
+    inside
+}
+
+/// The places of an owner's records.
+type Owners<'r> = HashMap<&'r [u8], Vec<usize>>;
+
+fn by_owner(records: &[Record]) -> Owners<'_> {
+    let mut owners = Owners::new();
+    for (i, record) in records.iter().enumerate() {
+        owners.entry(record.owner.as_wire()).or_default().push(i);
+    }
+    owners
+}
+
+/// RFC 2181 §5: a record is in its RRset once.
+fn drop_duplicates(records: &mut Vec<Record>, report: &mut Report) {
+    let mut seen = HashMap::with_capacity(records.len());
+    records.retain(|record| {
+        let key = (record.owner.clone(), record.rdata.clone());
+        let Some(first) = seen.get(&key) else {
+            seen.insert(key, record.at.clone());
+            return true;
+        };
+        let problem = Problem::warning(Code::ZoneDuplicateRecord, record.at.clone(), "the same record twice");
+        report.push(problem.label("left out").related(Clone::clone(first), "it stands here already"));
+        false
+    });
+}
+
+/// RFC 2181 §5.2: the records of an RRset have one TTL; the lowest is taken.
+fn level_ttls(records: &mut [Record], report: &mut Report) {
+    let mut lowest: HashMap<(Name, RecordType), usize> = HashMap::with_capacity(records.len());
+    for i in 0..records.len() {
+        let key = (records[i].owner.clone(), records[i].record_type());
+        let first = *lowest.entry(key.clone()).or_insert(i);
+        if records[first].ttl == records[i].ttl {
+            continue;
+        }
+        let (low, high) = if records[first].ttl < records[i].ttl { (first, i) } else { (i, first) };
+        let message = format!("the TTLs of `{}` {} differ", key.0, key.1);
+        let problem = Problem::warning(Code::ZoneTtlMismatch, records[high].at.clone(), message);
+        let label = format!("served with the lowest, {}", records[low].ttl.seconds());
+        report.push(problem.label(label).related(records[low].at.clone(), "the lowest"));
+        lowest.insert(key, low);
+    }
+    for i in 0..records.len() {
+        let key = (records[i].owner.clone(), records[i].record_type());
+        records[i].ttl = records[lowest[&key]].ttl;
+    }
+}
+
+struct Lint<'r> {
+    origin: &'r Name,
+    records: &'r [Record],
+    owners: Owners<'r>,
+}
+
+impl<'r> Lint<'r> {
+    fn at(&self, wire: &[u8]) -> impl Iterator<Item = &'r Record> {
+        self.owners.get(wire).into_iter().flatten().map(|&i| &self.records[i])
+    }
+
+    fn first_of(&self, wire: &[u8], record_type: RecordType) -> Option<&'r Record> {
+        self.at(wire).find(|record| record.record_type() == record_type)
+    }
+
+    fn apex_ns(&self, report: &mut Report) {
+        let apex = self.origin.as_wire();
+        if let (None, Some(soa)) = (self.first_of(apex, RecordType::NS), self.first_of(apex, RecordType::SOA))
+        {
+            let message = format!("the zone `{}` has no NS record", self.origin);
+            let problem = Problem::error(Code::ZoneNoNs, soa.at.clone(), message);
+            report.push(
+                problem.label("its SOA").help("add one for each server that the parent zone delegates to"),
+            );
+        }
+    }
+
+    /// RFC 1034 §3.6.2, RFC 2181 §10.1, RFC 6672 §2.4.
+    fn alias(&self, record: &Record, report: &mut Report) {
+        let is_dname = u16::from(record.record_type()) == DNAME;
+        if record.record_type() != RecordType::CNAME && !is_dname {
+            return;
+        }
+        let code = if is_dname { Code::ZoneDname } else { Code::ZoneCname };
+        let what = if is_dname { "DNAME" } else { "CNAME" };
+        for other in self.at(record.owner.as_wire()).filter(|other| !std::ptr::eq(*other, record)) {
+            let same = other.record_type() == record.record_type();
+            let clash = if is_dname { same } else { !same || other.at.span.start < record.at.span.start };
+            if clash {
+                let message = format!("`{}` has a {what} beside other data", record.owner);
+                let related = format!("its {} record", other.record_type());
+                report.push(
+                    Problem::error(code, record.at.clone(), message).related(other.at.clone(), related),
+                );
+                return;
+            }
+        }
+    }
+
+    /// RFC 1034 §4.2.1: below a delegation there is only glue. RFC 6672 §2.3: below a DNAME there is nothing.
+    fn below(&self, record: &Record, report: &mut Report) {
+        let is_glue = matches!(record.record_type(), RecordType::A | RecordType::AAAA);
+        let mut wire = record.owner.as_wire();
+        while let Some(above) = name::parent(wire).filter(|above| above.len() >= self.origin.as_wire().len())
+        {
+            wire = above;
+            let dname = self.first_of(wire, RecordType::from(DNAME));
+            let cut = self.first_of(wire, RecordType::NS).filter(|cut| cut.owner != *self.origin);
+            if let Some(dname) = dname {
+                let message = format!("`{}` is below a DNAME", record.owner);
+                let problem = Problem::error(Code::ZoneDname, record.at.clone(), message);
+                report.push(
+                    problem
+                        .label("never answered")
+                        .related(dname.at.clone(), "which stands for all below it"),
+                );
+            } else if let Some(cut) = cut.filter(|_| !is_glue) {
+                let message = format!("`{}` is below a delegation, and no address", record.owner);
+                let problem = Problem::error(Code::ZoneBelowCut, record.at.clone(), message);
+                report.push(problem.label("never answered").related(cut.at.clone(), "the delegation"));
+            } else {
+                continue;
+            }
+            return;
+        }
+    }
+
+    /// The host that a record points to has an address, and is no alias (RFC 2181 §10.3, RFC 2782).
+    fn target(&self, record: &Record, report: &mut Report) {
+        let Some(target) = target(&record.rdata) else { return };
+        let host = Name::from(target);
+        if !host.is_within(self.origin) || target.is_root() || self.is_elsewhere(&host, record) {
+            return;
+        }
+        let found = self.covering(&host);
+        if let Some(alias) = found.and_then(|wire| self.first_of(wire, RecordType::CNAME)) {
+            let message =
+                format!("the {} record points to `{host}`, which is an alias", record.record_type());
+            let problem = match record.record_type() {
+                RecordType::NS => Problem::error(Code::ZoneTargetAlias, record.at.clone(), message),
+                _ => Problem::warning(Code::ZoneTargetAlias, record.at.clone(), message),
+            };
+            report.push(problem.related(alias.at.clone(), "the alias"));
+            return;
+        }
+        let addressed = found.is_some_and(|wire| self.at(wire).any(|r| r.rdata.ip_addr().is_some()));
+        if !addressed {
+            let message =
+                format!("the {} record points to `{host}`, which has no address", record.record_type());
+            let problem = Problem::error(Code::ZoneDanglingTarget, record.at.clone(), message);
+            report.push(problem.help(format!("add an A or AAAA record for `{host}`")));
+        }
+    }
+
+    /// Whether the host is below a delegation, so that its addresses are another zone's to know; glue for that very
+    /// delegation is asked for all the same.
+    fn is_elsewhere(&self, host: &Name, record: &Record) -> bool {
+        let mut wire = Some(host.as_wire());
+        while let Some(name) = wire.filter(|name| name.len() > self.origin.as_wire().len()) {
+            if self.first_of(name, RecordType::NS).is_some() {
+                return !(record.record_type() == RecordType::NS && record.owner.as_wire() == name);
+            }
+            wire = name::parent(name);
+        }
+        false
+    }
+
+    /// The owner whose records stand for a name: itself, or a wildcard (RFC 4592).
+    fn covering<'n>(&self, host: &'n Name) -> Option<&'n [u8]>
+    where
+        'r: 'n,
+    {
+        if self.owners.contains_key(host.as_wire()) {
+            return Some(host.as_wire());
+        }
+        let mut above = name::parent(host.as_wire());
+        while let Some(name) = above.filter(|name| name.len() >= self.origin.as_wire().len()) {
+            let wildcard = [b"\x01*", name].concat();
+            if let Some((&owner, _)) = self.owners.get_key_value(wildcard.as_slice()) {
+                return Some(owner);
+            }
+            above = name::parent(name);
+        }
+        None
+    }
+}
+
+fn target(rdata: &RData) -> Option<&Spelled> {
+    match rdata {
+        RData::NS(ns) => Some(&ns.0),
+        RData::MX(mx) => Some(&mx.exchange),
+        RData::SRV(srv) => Some(&srv.target),
+        _ => None,
+    }
+}

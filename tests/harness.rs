@@ -1,0 +1,108 @@
+//! What the tests share: a site made of texts, and readable replies.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::{Record, RecordType};
+use onstage::answer::{Outcome, Peer, ReplyBuf, Via, answer};
+use onstage::daemon::{Loaded, load};
+use onstage::plan::Plan;
+use onstage::report::Colour;
+use onstage::snapshot::{Compiler, Lineup, Snapshot};
+use onstage::units::Serial;
+
+/// Loads a site from texts by file name; `onstage.toml` is its config.
+pub fn load_site(files: &[(&str, &str)]) -> Loaded {
+    let files: HashMap<PathBuf, Vec<u8>> =
+        files.iter().map(|(name, text)| (PathBuf::from(name), text.as_bytes().to_vec())).collect();
+    let read = |path: &Path| files.get(path).cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
+    let reading = load(Path::new("onstage.toml"), read);
+    let report = reading.report.render(&reading.sources, Colour::Never);
+    reading.loaded.unwrap_or_else(|| panic!("{report}"))
+}
+
+/// The plan of a zone without pools.
+pub fn plan_of_zone(text: &str) -> Arc<Plan> {
+    load_site(&[("onstage.toml", "[[zone]]\nfile = \"zone\"\n"), ("zone", text)]).plan
+}
+
+/// A plan, its compiler, and what is answered of it.
+pub struct Site {
+    pub plan: Arc<Plan>,
+    pub compiler: Compiler,
+    pub snapshot: Snapshot,
+}
+
+impl Site {
+    /// With every member live.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let everyone = vec![true; 100];
+        Self::with_live(plan, |_| everyone.clone())
+    }
+
+    /// With the members of each pool live as `live` says, by the place of the pool.
+    pub fn with_live(plan: Arc<Plan>, live: impl Fn(usize) -> Vec<bool>) -> Self {
+        let compiler = Compiler::new(Arc::clone(&plan));
+        let lineups = lineups(&plan, live);
+        let serials: Vec<Serial> = plan.zones.iter().map(|zone| zone.serial).collect();
+        let snapshot = compiler.compile(&lineups, &serials);
+        Self { plan, compiler, snapshot }
+    }
+
+    /// The reply to one question.
+    pub fn ask(&self, name: &str, record_type: RecordType) -> Message {
+        let mut buf = ReplyBuf::new(0);
+        self.ask_with(&mut buf, Via::Stream, &query(name, record_type)).expect("a reply")
+    }
+
+    /// The reply to a query in wire form.
+    pub fn ask_with(&self, buf: &mut ReplyBuf, via: Via, query: &[u8]) -> Option<Message> {
+        let peer = Peer { addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300), via };
+        match answer(&self.snapshot, &peer, query, buf) {
+            Outcome::Reply => Some(Message::from_vec(buf.as_bytes()).expect("replies parse")),
+            Outcome::Drop => None,
+        }
+    }
+}
+
+/// The lineups of a plan whose members are live as told.
+pub fn lineups(plan: &Plan, live: impl Fn(usize) -> Vec<bool>) -> Vec<Lineup> {
+    let pools = plan.pools.iter().enumerate();
+    pools.map(|(i, pool)| Lineup::of(pool, &live(i)[..pool.members.len()], None)).collect()
+}
+
+/// A query in wire form: id 0x1234, no flags, no EDNS.
+pub fn query(name: &str, record_type: RecordType) -> Vec<u8> {
+    let mut wire = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.').filter(|label| !label.is_empty()) {
+        wire.push(u8::try_from(label.len()).expect("a label"));
+        wire.extend_from_slice(label.as_bytes());
+    }
+    wire.push(0);
+    wire.extend_from_slice(&u16::from(record_type).to_be_bytes());
+    wire.extend_from_slice(&1_u16.to_be_bytes());
+    wire
+}
+
+/// The same with an OPT record.
+pub fn with_edns(mut query: Vec<u8>, udp_size: u16, version: u8, flags: u16) -> Vec<u8> {
+    query[11] = 1;
+    query.extend_from_slice(&[0, 0, 41]);
+    query.extend_from_slice(&udp_size.to_be_bytes());
+    query.extend_from_slice(&[0, version]);
+    query.extend_from_slice(&flags.to_be_bytes());
+    query.extend_from_slice(&[0, 0]);
+    query
+}
+
+/// Records as lines, sorted: `name ttl type data`.
+pub fn lines(records: &[Record]) -> Vec<String> {
+    let mut lines: Vec<String> =
+        records.iter().map(|r| format!("{} {} {} {}", r.name, r.ttl, r.record_type(), r.data)).collect();
+    lines.sort();
+    lines
+}
