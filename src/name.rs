@@ -12,6 +12,9 @@ use hickory_proto::rr::Name as Spelled;
 /// The longest name in wire form, root label included (RFC 1035 §2.3.4).
 pub const MAX_LEN: usize = 255;
 
+/// The longest label (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
+
 /// A name in uncompressed wire form, ASCII letters lowered, root label included.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Box<[u8]>);
@@ -117,6 +120,9 @@ pub(crate) fn spell(text: &str, origin: Option<&Spelled>) -> Result<Spelled, Bad
     let mut labels = Vec::new();
     for label in split_labels(text) {
         labels.push(unescape(label).map_err(BadName::new)?);
+    }
+    if labels.iter().any(|label| label.len() > MAX_LABEL) {
+        return Err(BadName::new("a label over 63 bytes"));
     }
     if labels.iter().any(Vec::is_empty) {
         return Err(BadName(format!("`{text}` has an empty label")));

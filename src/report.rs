@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// The files that a config consists of, each read once, through a function that the caller provides.
 pub struct Sources<'r> {
@@ -139,6 +139,8 @@ codes! {
     ZoneDuplicateRecord = "zone-duplicate-record",
     /// Records of one RRset with different TTLs (RFC 2181 §5.2).
     ZoneTtlMismatch = "zone-ttl-mismatch",
+    /// A check that cannot be carried out as it is.
+    CheckUnusable = "check-unusable",
     /// Two zones with the same name.
     DuplicateZone = "duplicate-zone",
     /// A pool whose name has no A, AAAA or SRV record in any zone.
@@ -287,12 +289,15 @@ fn render(problem: &Problem, sources: &Sources<'_>, renderer: &Renderer) -> Stri
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = level
-        .primary_title(problem.message.as_str())
-        .id(problem.code.as_str())
-        .elements(problem.at.iter().map(|at| snippet(at, &problem.label, AnnotationKind::Primary, sources)));
-    if let Some((at, why)) = &problem.related {
-        group = group.element(snippet(at, why, AnnotationKind::Context, sources));
+    let primary = problem.at.as_ref().map(|at| (at, AnnotationKind::Primary, problem.label.as_str()));
+    let related = problem.related.as_ref().map(|(at, why)| (at, AnnotationKind::Context, why.as_str()));
+    let title = level.primary_title(problem.message.as_str()).id(problem.code.as_str());
+    let mut group = Group::with_title(title);
+    // Places in one file are shown in one excerpt.
+    let beside = related.filter(|(there, ..)| primary.is_some_and(|(here, ..)| here.source == there.source));
+    for place in [primary, related.filter(|_| beside.is_none())].into_iter().flatten() {
+        let beside = beside.filter(|(there, ..)| there.source == place.0.source);
+        group = group.element(excerpt(place, beside, sources));
     }
     if let Some(help) = &problem.help {
         group = group.element(Level::HELP.message(help.as_str()));
@@ -300,17 +305,22 @@ fn render(problem: &Problem, sources: &Sources<'_>, renderer: &Renderer) -> Stri
     renderer.render(&[group])
 }
 
-fn snippet<'a>(
-    at: &Location,
-    label: &'a str,
-    kind: AnnotationKind,
+/// A place in a file, and what stands there.
+type Place<'p> = (&'p Location, AnnotationKind, &'p str);
+
+fn excerpt<'a>(
+    place: Place<'a>,
+    beside: Option<Place<'a>>,
     sources: &'a Sources<'_>,
-) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let source = sources.get(at.source);
-    let end = at.span.end.min(source.text.len());
-    let annotation = kind.span(at.span.start.min(end)..end);
-    let annotation = if label.is_empty() { annotation } else { annotation.label(label) };
-    Snippet::source(&*source.text).path(source.path.to_string_lossy()).annotation(annotation)
+) -> Snippet<'a, Annotation<'a>> {
+    let source = sources.get(place.0.source);
+    let annotate = |(at, kind, label): Place<'a>| {
+        let end = at.span.end.min(source.text.len());
+        let annotation = kind.span(at.span.start.min(end)..end);
+        if label.is_empty() { annotation } else { annotation.label(label) }
+    };
+    let snippet = Snippet::source(&*source.text).path(source.path.to_string_lossy());
+    snippet.annotations([place].into_iter().chain(beside).map(annotate))
 }
 
 impl fmt::Display for Code {

@@ -1,1 +1,139 @@
-//! To come.
+//! The config as its author meets it: what is wrong with it, all at once, and what a good one means.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use onstage::config::{self, Body, Config, FailOpen, Kind, MemberKey};
+use onstage::daemon::load;
+use onstage::report::{Code, Colour, Report, Sources};
+use onstage::units::Share;
+use proptest::prelude::*;
+
+use crate::fixtures;
+
+/// Every code that a config, or a config together with its zones, can show.
+const CODES: [Code; 14] = [
+    Code::ConfigSyntax,
+    Code::ConfigUnknownKey,
+    Code::ConfigBadValue,
+    Code::ConfigMissingKey,
+    Code::ConfigDuplicate,
+    Code::ConfigConflict,
+    Code::ConfigUnknownName,
+    Code::FileUnreadable,
+    Code::BadCertificate,
+    Code::DuplicateZone,
+    Code::PoolEmpty,
+    Code::MemberNoAddress,
+    Code::MemberUnknown,
+    Code::CheckUnusable,
+];
+
+#[test]
+fn each_code_has_its_text() {
+    fixtures::check("config", "toml", &CODES, |path| {
+        let reading = load(path, |path| std::fs::read(path));
+        assert!(reading.loaded.is_none(), "{} is refused", path.display());
+        reading.report.render(&reading.sources, Colour::Never)
+    });
+}
+
+fn read(text: &str) -> (Option<Config>, String) {
+    let mut sources = Sources::new(|path: &Path| match path.to_str() {
+        Some("/etc/onstage/onstage.toml") => Ok(text.as_bytes().to_vec()),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    });
+    let mut report = Report::default();
+    let config = config::read(Path::new("/etc/onstage/onstage.toml"), &mut sources, &mut report);
+    (config, report.render(&sources, Colour::Never))
+}
+
+#[test]
+fn a_config_may_be_very_short() {
+    let (config, report) =
+        read("[[zone]]\nfile = \"z\"\n[[pool]]\nname = \"p.example\"\ncheck = \"puppetserver\"\n");
+    let config = config.unwrap_or_else(|| panic!("{report}"));
+    assert_eq!(config.zones[0].file.value, Path::new("/etc/onstage/z"));
+    let check = &config.pools[0].check;
+    assert_eq!((check.interval, check.timeout, check.recheck), (2 * SECOND, 2 * SECOND, SECOND / 2));
+    assert_eq!((check.fall.get(), check.rise.get()), (2, 2));
+    let Kind::Http(http) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((http.path.as_str(), &http.body), ("/status/v1/simple/server", &Some(Body::PuppetState)));
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn every_key_has_its_effect() {
+    let (config, report) = read(include_str!("fixtures/full.toml"));
+    let config = config.unwrap_or_else(|| panic!("{report}"));
+    let server = &config.server;
+    let listen: Vec<SocketAddr> =
+        ["127.0.0.1:5300", "[::1]:5300"].iter().map(|addr| addr.parse().unwrap()).collect();
+    assert_eq!(server.listen, listen);
+    assert_eq!((server.workers.unwrap().get(), server.udp_size), (3, 1400));
+    assert_eq!(server.user.as_ref().unwrap().value, "onstage");
+    assert_eq!(server.state_dir, Path::new("/etc/onstage/state"));
+    assert_eq!(server.first_round, 5 * SECOND);
+    assert_eq!(
+        (server.tcp.clients.get(), server.tcp.per_client.get(), server.tcp.idle),
+        (10, 2, 20 * SECOND)
+    );
+    assert_eq!(config.zones[0].name.as_ref().unwrap().value.to_string(), "puppet.example.org");
+    let web = &config.checks["web"];
+    assert_eq!((web.interval, web.timeout, web.recheck), (10 * SECOND, 3 * SECOND, SECOND / 4));
+    assert_eq!((web.fall.get(), web.rise.get()), (3, 4));
+    let Kind::Http(http) = &web.kind else { panic!("{web:?}") };
+    assert_eq!((http.port.get(), http.method.as_str(), http.path.as_str()), (8443, "POST", "/health?deep=1"));
+    assert_eq!(http.host.as_deref(), Some("web.example.org"));
+    assert_eq!(http.headers, [("Accept".to_owned(), "text/plain".to_owned())]);
+    assert_eq!(http.status, [(200, 204), (301, 301)]);
+    assert_eq!(http.body, Some(Body::Contains("fine".to_owned())));
+    let trust = http.trust.as_ref().unwrap();
+    assert_eq!(trust.server_name.as_deref(), Some("web.example.org"));
+    assert_eq!(trust.ca_file.value, Path::new("/etc/onstage/ca.pem"));
+    let pool = &config.pools[0];
+    assert_eq!(
+        (pool.max_answers.get(), pool.min_live, pool.fail_open),
+        (1, Share::Percent(50), FailOpen::LastLive)
+    );
+    let member = &pool.members[0];
+    assert_eq!(member.key.value, MemberKey::Address([172, 16, 1, 10].into()));
+    assert_eq!(member.label.as_deref(), Some("puppet1"));
+    assert_eq!((member.address, member.port.unwrap().get()), (Some([172, 16, 1, 11].into()), 8141));
+}
+
+#[test]
+fn the_printed_defaults_are_the_defaults() {
+    let printed = config::defaults();
+    let (config, report) =
+        read(&format!("{printed}name = \"p.example\"\ncheck = \"puppetserver\"\n[[zone]]\nfile = \"z\"\n"));
+    let printed_config = config.unwrap_or_else(|| panic!("{printed}\n{report}"));
+    let short = "[[zone]]\nfile = \"z\"\n[[pool]]\nname = \"p.example\"\ncheck = \"puppetserver\"\n";
+    let config = read(short).0.unwrap();
+    let said = |config: &Config| format!("{:?}", config.server);
+    assert_eq!(said(&printed_config), said(&config));
+    assert_eq!(printed_config.pools[0].max_answers, config.pools[0].max_answers);
+    assert_eq!(printed_config.pools[0].min_live, config.pools[0].min_live);
+    assert_eq!(printed_config.pools[0].check.interval, config.pools[0].check.interval);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "[ -~\n]{0,200}") {
+        read(&text);
+    }
+
+    #[test]
+    fn a_config_with_lines_changed_is_read_or_refused(
+        cut in any::<prop::sample::Index>(),
+        put in "[ -~\n]{0,20}",
+    ) {
+        let mut text = include_str!("fixtures/full.toml").to_owned();
+        let at = cut.index(text.len());
+        text.replace_range(at..(at + 3).min(text.len()), &put);
+        read(&text);
+    }
+}

@@ -11,6 +11,7 @@
 mod answer;
 mod architecture;
 mod config;
+mod fixtures;
 mod harness;
 mod peers;
 mod probe;

@@ -1,1 +1,125 @@
-//! To come.
+//! Master files as their author meets them: what is wrong with them, all at once, and what a good one says.
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use onstage::name::Name;
+use onstage::report::{Code, Colour, Report, Sources};
+use onstage::zone::{self, Zone};
+use proptest::prelude::*;
+
+use crate::{fixtures, peers};
+
+const CODES: [Code; 17] = [
+    Code::ZoneSyntax,
+    Code::ZoneBadRdata,
+    Code::ZoneBadClass,
+    Code::ZoneBadName,
+    Code::ZoneBadTtl,
+    Code::ZoneBadInclude,
+    Code::ZoneOutside,
+    Code::ZoneSoa,
+    Code::ZoneNoNs,
+    Code::ZoneCname,
+    Code::ZoneDname,
+    Code::ZoneBelowCut,
+    Code::ZoneDanglingTarget,
+    Code::ZoneTargetAlias,
+    Code::ZoneDuplicateRecord,
+    Code::ZoneTtlMismatch,
+    Code::FileUnreadable,
+];
+
+fn origin() -> Name {
+    Name::parse("example.org").unwrap()
+}
+
+#[test]
+fn each_code_has_its_text() {
+    fixtures::check("zone", "zone", &CODES, |path| {
+        let mut sources = Sources::new(|path: &Path| {
+            if path.ends_with("file-unreadable.zone") {
+                Err(io::ErrorKind::PermissionDenied.into())
+            } else {
+                std::fs::read(path)
+            }
+        });
+        let mut report = Report::default();
+        zone::read(path, Some(&origin()), &mut sources, &mut report);
+        report.render(&sources, Colour::Never)
+    });
+}
+
+fn read(path: &str, name: &str) -> Zone {
+    let mut sources = Sources::new(|path| std::fs::read(path));
+    let mut report = Report::default();
+    let zone = zone::read(Path::new(path), Some(&Name::parse(name).unwrap()), &mut sources, &mut report);
+    assert_eq!(report.render(&sources, Colour::Never), "", "nothing to complain about");
+    zone.unwrap()
+}
+
+/// The records as `owner ttl type data`, sorted.
+fn told(zone: &Zone) -> Vec<String> {
+    let line = |r: &zone::Record| {
+        format!("{} {} {} {:?}", r.owner, r.ttl.seconds(), r.record_type(), r.rdata).to_ascii_lowercase()
+    };
+    let mut lines: Vec<String> = zone.records.iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn the_example_zones_are_good() {
+    assert_eq!(read("zones/puppet.example.org.zone", "puppet.example.org").records.len(), 14);
+    read("zones/example.org.zone", "example.org");
+}
+
+#[test]
+fn every_construct_is_read_as_bind_reads_it() {
+    let path = "tests/fixtures/every-construct.zone";
+    let ours = read(path, "example.org");
+    assert_eq!(ours.records.len(), 41);
+    if !peers::available("named-compilezone") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let compiled = folder.path().join("compiled.zone");
+    let mut command = Command::new("named-compilezone");
+    command.args(["-i", "none", "-k", "ignore", "-s", "full", "-o"]).arg(&compiled);
+    // BIND looks for included files from where it runs.
+    command.args(["example.org", "every-construct.zone"]).current_dir("tests/fixtures");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(told(&ours), told(&read(compiled.to_str().unwrap(), "example.org")));
+}
+
+fn read_text(text: &str) {
+    let mut sources = Sources::new(|_: &Path| Ok(text.as_bytes().to_vec()));
+    let mut report = Report::default();
+    zone::read(Path::new("zone"), Some(&origin()), &mut sources, &mut report);
+    report.render(&sources, Colour::Never);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "[ -~\n\t]{0,300}") {
+        read_text(&text);
+    }
+
+    #[test]
+    fn any_characters_are_read_or_refused(text in any::<String>()) {
+        read_text(&text);
+    }
+
+    #[test]
+    fn a_good_zone_with_some_of_it_changed_is_read_or_refused(
+        at in any::<prop::sample::Index>(),
+        put in "[ -~\n]{0,12}",
+    ) {
+        let mut text = include_str!("fixtures/every-construct.zone").to_owned();
+        let at = at.index(text.len() - 3);
+        text.replace_range(at..at + 3, &put);
+        read_text(&text);
+    }
+}

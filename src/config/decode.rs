@@ -279,7 +279,8 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
         while let Some(value) = self.items.pop_front() {
             if !self.pass.is_unfit(&value.span()) {
-                return seed.deserialize(Decoder { value, pass: self.pass }).map(Some);
+                let item = seed.deserialize(Decoder { value, pass: self.pass });
+                return item.map(Some).map_err(|e| e.at(value.span()));
             }
         }
         Ok(None)
@@ -304,7 +305,9 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
         match self.value.take() {
-            Some(value) => seed.deserialize(Decoder { value, pass: self.pass }),
+            Some(value) => {
+                seed.deserialize(Decoder { value, pass: self.pass }).map_err(|e| e.at(value.span()))
+            }
             None => Err(Misfit::custom("a value without a key")),
         }
     }

@@ -21,7 +21,8 @@ const BUILT_IN: [&str; 5] = ["puppetserver", "http", "https", "tls", "tcp"];
 
 /// Checks how the values hang together. What does not is reported, and left out.
 pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut Report) -> Config {
-    let mut settler = Settler { folder, source, report };
+    let tables = file.check.keys().map(|name| name.span().start).collect();
+    let mut settler = Settler { folder, source, tables, report };
     let server = settler.server(file.server);
     let zones = settler.zones(file.zone);
     let mut checks = BTreeMap::new();
@@ -60,6 +61,8 @@ pub(super) fn defaults() -> String {
 struct Settler<'s> {
     folder: &'s Path,
     source: SourceId,
+    /// Where the tables of checks start.
+    tables: Vec<usize>,
     report: &'s mut Report,
 }
 
@@ -145,6 +148,7 @@ impl Settler<'_> {
         if let Some(tcp) = check.tcp {
             kinds.push((self.at(&tcp), Kind::Tcp(TcpCheck { port: tcp.get_ref().port })));
         }
+        kinds.sort_by_key(|(at, _)| at.span.start);
         let mut kinds = kinds.into_iter();
         match (kinds.next(), kinds.next()) {
             (Some((_, kind)), None) => Some(kind),
@@ -154,8 +158,17 @@ impl Settler<'_> {
                 self.report.push(problem.label("the second").related(first, "the first"));
                 None
             }
+            (None, _) if self.is_excused(&at) => None,
             (None, _) => self.built_in(name, at),
         }
+    }
+
+    /// Whether something in the table at `at` was left out because it did not fit: its absence is no news.
+    fn is_excused(&self, at: &Location) -> bool {
+        let start = at.span.start;
+        let end = self.tables.iter().copied().filter(|&table| table > start).min().unwrap_or(usize::MAX);
+        let mut places = self.report.problems().iter().filter_map(|problem| problem.at.as_ref());
+        places.any(|place| (start..end).contains(&place.span.start))
     }
 
     /// The kind of a check that has no table of one: the one it is named after.

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::network::Network;
-use crate::config::{self, Authorities, Config, Located};
-use crate::plan::{self, Plan};
-use crate::probe::Prober;
+use crate::config::{self, Authorities, Check, Config, Located};
+use crate::plan::{self, Plan, Probe};
+use crate::probe::{Prober, Target};
 use crate::report::{Code, Problem, Report, Sources};
 use crate::zone::{self, Zone};
 
@@ -55,18 +55,38 @@ fn read_all(
     let zones = read_zones(&config, sources, report);
     let authorities = read_authorities(&config, read, report);
     let plan = plan::build(config, zones?, report)?;
-    let probers = plan.probes.iter().map(|probe| {
-        let trust = probe.check.kind.trust().and_then(|trust| authorities.get(&trust.ca_file.value));
-        Prober::new(&probe.check, trust)
-    });
-    let network = match Network::new(&plan.probes, probers) {
-        Ok(network) => network,
-        Err(e) => {
-            report.push(Problem::nowhere(Code::ConfigBadValue, e.to_string()));
-            return None;
-        }
-    };
+    let network = network(&plan.probes, &authorities, report);
     (!report.has_errors()).then(|| Loaded { plan: Arc::new(plan), network: Arc::new(network) })
+}
+
+/// Prepares each check once, for all of its probes.
+fn network(probes: &[Probe], authorities: &HashMap<PathBuf, Authorities>, report: &mut Report) -> Network {
+    let mut probers: HashMap<&str, Option<Prober>> = HashMap::new();
+    let mut lines = Vec::new();
+    for probe in probes {
+        let prober =
+            probers.entry(&probe.check.name).or_insert_with(|| prepare(&probe.check, authorities, report));
+        lines.extend(prober.clone().map(|prober| (prober, target(probe))));
+    }
+    Network::new(lines)
+}
+
+fn prepare(
+    check: &Check,
+    authorities: &HashMap<PathBuf, Authorities>,
+    report: &mut Report,
+) -> Option<Prober> {
+    let trust = check.kind.trust();
+    let bundle = trust.and_then(|trust| authorities.get(&trust.ca_file.value));
+    if trust.is_some() && bundle.is_none() {
+        return None; // that its bundle cannot be read was told already
+    }
+    let prepared = Prober::new(check, bundle);
+    prepared.map_err(|e| report.push(Problem::nowhere(Code::CheckUnusable, e.to_string()))).ok()
+}
+
+fn target(probe: &Probe) -> Target {
+    Target { addr: probe.target, server_name: probe.server_name.clone() }
 }
 
 /// All zones, or `None` where one of them is not as it must be.

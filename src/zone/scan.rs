@@ -60,7 +60,7 @@ impl<'t> Scanner<'t> {
                 b')' if open.pop().is_some() => self.at += 1,
                 b')' => return Err(Broken { why: "a `)` without a `(`", span: self.at..self.at + 1 }),
                 b'"' => entry.tokens.push(self.quoted()?),
-                _ => entry.tokens.push(self.word()),
+                _ => entry.tokens.push(self.word()?),
             }
         }
         self.at += 1;
@@ -79,16 +79,18 @@ impl<'t> Scanner<'t> {
         self.at += 1;
     }
 
-    fn word(&mut self) -> Token<'t> {
+    /// A word; behind a `=` it may go on quoted, as the parameters of SVCB do (RFC 9460 §2.1).
+    fn word(&mut self) -> Result<Token<'t>, Broken> {
         let start = self.at;
         while let Some(byte) = self.peek() {
             match byte {
+                b'"' if self.text[start..self.at].ends_with('=') => drop(self.quoted()?),
                 b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"' => break,
                 b'\\' => self.skip_escape(),
                 _ => self.at += 1,
             }
         }
-        Token { text: &self.text[start..self.at], quoted: false, span: start..self.at }
+        Ok(Token { text: &self.text[start..self.at], quoted: false, span: start..self.at })
     }
 
     fn quoted(&mut self) -> Result<Token<'t>, Broken> {
