@@ -1,1 +1,339 @@
-//! To come.
+//! Probes against real sockets: every reason, and nothing ever asked of the wrong member.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use onstage::config::{Authorities, Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Trust};
+use onstage::demo::{Identity, Master, Say, SiteCa, Validity};
+use onstage::health::{Reason, Verdict};
+use onstage::probe::{Finding, Prober, Target, run};
+use onstage::report::{Location, Sources};
+use tokio::net::TcpListener;
+
+const NAME: &str = "puppet.example.org";
+const NAMES: [&str; 3] = ["puppet1.example.org", "puppet", NAME];
+/// Long enough for a handshake on a busy machine, short enough to wait for its end.
+const PATIENT: Duration = Duration::from_secs(10);
+const HASTY: Duration = Duration::from_millis(300);
+
+/// A site: its CA, and checks that trust it.
+struct Site {
+    ca: SiteCa,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self { ca: SiteCa::new("Site CA").unwrap() }
+    }
+
+    fn identity(&self) -> Identity {
+        self.ca.issue(&NAMES, Validity::Current).unwrap()
+    }
+
+    fn master(&self) -> Master {
+        master(Some(self.identity()))
+    }
+
+    fn prober(&self, timeout: Duration) -> Prober {
+        prober(puppetserver(), timeout, Some(&self.ca.pem()))
+    }
+}
+
+fn master(identity: Option<Identity>) -> Master {
+    Master::start(local(0), identity).unwrap()
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+fn trust() -> Trust {
+    let mut sources = Sources::new(|_: &std::path::Path| Ok(Vec::new()));
+    let source = sources.open("config".as_ref()).unwrap();
+    Trust {
+        server_name: None,
+        ca_file: Located { value: "ca.pem".into(), at: Location { source, span: 0..0 } },
+    }
+}
+
+fn http(trust: Option<Trust>, body: Option<Body>) -> Kind {
+    Kind::Http(HttpCheck {
+        port: 8140.try_into().unwrap(),
+        trust,
+        method: "GET".to_owned(),
+        path: "/status/v1/simple/server".to_owned(),
+        host: None,
+        headers: Vec::new(),
+        status: vec![(200, 200)],
+        body,
+    })
+}
+
+fn puppetserver() -> Kind {
+    http(Some(trust()), Some(Body::PuppetState))
+}
+
+fn prober(kind: Kind, timeout: Duration, pem: Option<&str>) -> Prober {
+    let two = 2.try_into().unwrap();
+    let second = Duration::from_secs(1);
+    let check = Check {
+        name: "check".to_owned(),
+        interval: second,
+        timeout,
+        recheck: second,
+        fall: two,
+        rise: two,
+        kind,
+    };
+    let authorities = pem.map(|pem| Authorities::from_pem(pem.as_bytes()).unwrap());
+    Prober::new(&check, authorities.as_ref()).unwrap()
+}
+
+async fn probe(prober: &Prober, addr: SocketAddr) -> Finding {
+    run(prober, &Target { addr, server_name: NAME.to_owned() }).await
+}
+
+async fn verdict(prober: &Prober, addr: SocketAddr) -> Verdict {
+    probe(prober, addr).await.verdict
+}
+
+fn fail(reason: Reason) -> Verdict {
+    Verdict::Fail(reason)
+}
+
+#[tokio::test]
+async fn a_master_that_is_running_passes_and_tells_its_steps() {
+    let site = Site::new();
+    let finding = probe(&site.prober(PATIENT), site.master().addr()).await;
+    assert_eq!(finding.verdict, Verdict::Pass, "{finding:?}");
+    let steps: Vec<&str> = finding.steps.iter().map(|step| step.name).collect();
+    assert_eq!(steps, ["connect", "tls", "reply"]);
+    assert!(finding.steps[2].seen.contains("200") && finding.steps[2].seen.contains("running"));
+}
+
+#[tokio::test]
+async fn each_reply_has_its_verdict() {
+    let site = Site::new();
+    let (master, prober) = (site.master(), site.prober(PATIENT));
+    for (say, expected) in [
+        (Say::Running, Verdict::Pass),
+        (Say::Http(200, "running\n"), Verdict::Pass),
+        (Say::Http(503, "error"), fail(Reason::ServiceState)),
+        (Say::Http(503, "unknown"), fail(Reason::ServiceState)),
+        (Say::Http(503, "starting"), Verdict::Leaving(Reason::ServiceState)),
+        (Say::Http(503, "stopping"), Verdict::Leaving(Reason::ServiceState)),
+        (Say::Http(503, "<html>Jetty</html>"), fail(Reason::HttpStatus)),
+        (Say::Http(404, "not found: server"), fail(Reason::HttpStatus)),
+        (Say::Http(403, "Forbidden"), fail(Reason::HttpStatus)),
+        (Say::Http(200, "something else"), fail(Reason::HttpBody)),
+        (Say::Http(200, ""), fail(Reason::HttpBody)),
+        (Say::Endless, fail(Reason::HttpBody)),
+        (Say::Raw(""), fail(Reason::Closed)),
+        (Say::Raw("HTTP/1.1 200 OK\r\nContent-Le"), fail(Reason::Closed)),
+        (Say::Raw("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nrun"), fail(Reason::Closed)),
+        (Say::Raw("SSH-2.0-OpenSSH_9.2\r\n\r\n"), fail(Reason::BadReply)),
+        (Say::Raw("HTTP/1.1 2000000 OK\r\n\r\n"), fail(Reason::BadReply)),
+    ] {
+        master.say([say]);
+        let finding = probe(&prober, master.addr()).await;
+        assert_eq!(finding.verdict, expected, "{say:?}: {}", finding.detail);
+        assert_eq!(finding.detail.is_empty(), expected == Verdict::Pass, "{say:?} is explained");
+    }
+}
+
+#[tokio::test]
+async fn headers_without_end_are_not_read_for_ever() {
+    let listener = TcpListener::bind(local(0)).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt;
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n").await.unwrap();
+        while stream.write_all(b"X-More: and more and more and more\r\n").await.is_ok() {}
+    });
+    assert_eq!(verdict(&prober(http(None, None), PATIENT, None), addr).await, fail(Reason::BadReply));
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_status_code_and_is_not_followed() {
+    let site = Site::new();
+    let (master, elsewhere) = (site.master(), site.master());
+    master.say([Say::Redirect(elsewhere.addr().port())]);
+    assert_eq!(verdict(&site.prober(PATIENT), master.addr()).await, fail(Reason::HttpStatus));
+    assert_eq!((master.requests(), elsewhere.requests()), (1, 0));
+}
+
+#[tokio::test]
+async fn the_deadline_is_for_the_whole_probe_and_tells_the_step() {
+    let site = Site::new();
+    let hasty = site.prober(HASTY);
+    let slow = site.master();
+    slow.always_say(Say::Slow(PATIENT));
+    assert_eq!(verdict(&hasty, slow.addr()).await, fail(Reason::ReplyTimeout));
+    slow.always_say(Say::Trickle(Duration::from_millis(20)));
+    assert_eq!(verdict(&hasty, slow.addr()).await, fail(Reason::ReplyTimeout), "a byte at a time");
+    let frozen = site.master();
+    frozen.freeze();
+    let finding = probe(&hasty, frozen.addr()).await;
+    assert_eq!(finding.verdict, fail(Reason::TlsTimeout), "the kernel still accepts");
+    assert!(finding.latency >= HASTY && finding.latency < HASTY * 3, "{:?}", finding.latency);
+    let full = full_backlog();
+    assert_eq!(verdict(&hasty, full.addr).await, fail(Reason::ConnectTimeout));
+}
+
+/// A listener whose queue is full: the kernel drops further attempts, as a dead host would.
+struct FullBacklog {
+    addr: SocketAddr,
+    _listener: socket2::Socket,
+    _queue: Vec<socket2::Socket>,
+}
+
+fn full_backlog() -> FullBacklog {
+    use socket2::{Domain, Socket, Type};
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&local(0).into()).unwrap();
+    listener.listen(0).unwrap();
+    let addr = listener.local_addr().unwrap().as_socket().unwrap();
+    let queue = (0..8).map(|_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let _ = socket.connect(&addr.into());
+        socket
+    });
+    let queue = queue.collect();
+    FullBacklog { addr, _listener: listener, _queue: queue }
+}
+
+#[tokio::test]
+async fn a_crashed_master_is_refused_and_comes_back() {
+    let site = Site::new();
+    let (mut master, prober) = (site.master(), site.prober(PATIENT));
+    master.crash().await;
+    assert_eq!(verdict(&prober, master.addr()).await, fail(Reason::Refused));
+    master.come_back().unwrap();
+    assert_eq!(verdict(&prober, master.addr()).await, Verdict::Pass);
+}
+
+#[tokio::test]
+async fn what_cannot_be_dialled_from_here_is_told_apart() {
+    let prober = prober(Kind::Tcp(TcpCheck { port: 1.try_into().unwrap() }), PATIENT, None);
+    // Broadcast needs a socket option for TCP, which has none: the kernel says no without sending anything.
+    let unreachable = SocketAddr::new(IpAddr::V4(Ipv4Addr::BROADCAST), 8140);
+    assert_eq!(verdict(&prober, unreachable).await, fail(Reason::Unreachable));
+}
+
+#[tokio::test]
+async fn each_certificate_has_its_verdict() {
+    let site = Site::new();
+    let rogue = SiteCa::new("Another CA").unwrap();
+    let prober = site.prober(PATIENT);
+    for (what, identity, expected) in [
+        ("good", site.identity(), Verdict::Pass),
+        ("another CA", rogue.issue(&NAMES, Validity::Current).unwrap(), fail(Reason::TlsUntrusted)),
+        (
+            "without the name",
+            site.ca.issue(&NAMES[..2], Validity::Current).unwrap(),
+            fail(Reason::TlsWrongName),
+        ),
+        ("expired", site.ca.issue(&NAMES, Validity::Expired).unwrap(), fail(Reason::TlsExpired)),
+        ("wants ours", site.ca.issue_strict(&NAMES).unwrap(), fail(Reason::TlsHandshake)),
+    ] {
+        let master = master(Some(identity));
+        let finding = probe(&prober, master.addr()).await;
+        assert_eq!(finding.verdict, expected, "{what}: {}", finding.detail);
+        assert_eq!(
+            master.requests(),
+            usize::from(expected == Verdict::Pass),
+            "{what}: nothing is asked of it"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_name_is_told_with_the_names_that_are_there() {
+    let site = Site::new();
+    let master = master(Some(site.ca.issue(&NAMES[..2], Validity::Current).unwrap()));
+    let detail = probe(&site.prober(PATIENT), master.addr()).await.detail;
+    assert!(detail.contains(NAME) && detail.contains("puppet1.example.org"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_bundle_needs_the_intermediate_because_masters_send_only_their_leaf() {
+    let root = SiteCa::new("Root").unwrap();
+    let intermediate = root.intermediate("Intermediate").unwrap();
+    let master = master(Some(intermediate.issue(&NAMES, Validity::Current).unwrap()));
+    let both = format!("{}{}", intermediate.pem(), root.pem());
+    for (pem, expected) in [(both, Verdict::Pass), (root.pem(), fail(Reason::TlsUntrusted))] {
+        assert_eq!(verdict(&prober(puppetserver(), PATIENT, Some(&pem)), master.addr()).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_tls_fails_the_handshake() {
+    let site = Site::new();
+    let plain = master(None);
+    assert_eq!(verdict(&site.prober(PATIENT), plain.addr()).await, fail(Reason::TlsHandshake), "plain HTTP");
+    let listener = TcpListener::bind(local(0)).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move { drop(listener.accept().await) });
+    assert_eq!(verdict(&site.prober(PATIENT), addr).await, fail(Reason::TlsHandshake), "closes at once");
+}
+
+#[tokio::test]
+async fn the_other_kinds_ask_less() {
+    let site = Site::new();
+    let tls = prober(
+        Kind::Tls(TlsCheck { port: 1.try_into().unwrap(), trust: trust() }),
+        PATIENT,
+        Some(&site.ca.pem()),
+    );
+    let tcp = prober(Kind::Tcp(TcpCheck { port: 1.try_into().unwrap() }), PATIENT, None);
+    let contains = prober(http(None, Some(Body::Contains("unn".to_owned()))), PATIENT, None);
+    let is = prober(http(None, Some(Body::Is("running".to_owned()))), PATIENT, None);
+    let (strict, plain) = (site.master(), master(None));
+    for (what, prober, addr) in [
+        ("tls", &tls, strict.addr()),
+        ("tcp", &tcp, strict.addr()),
+        ("http, contains", &contains, plain.addr()),
+        ("http, is", &is, plain.addr()),
+    ] {
+        assert_eq!(verdict(prober, addr).await, Verdict::Pass, "{what}");
+    }
+    assert_eq!(strict.requests(), 0);
+    plain.always_say(Say::Http(200, "no"));
+    assert_eq!(verdict(&contains, plain.addr()).await, fail(Reason::HttpBody));
+    assert_eq!(verdict(&is, plain.addr()).await, fail(Reason::HttpBody));
+}
+
+/// Every member has the same server name, and some the same port: only the address tells them apart.
+#[tokio::test]
+async fn two_members_behind_one_name_are_never_mixed_up() {
+    const ROUNDS: usize = 40;
+    let site = Site::new();
+    let well = Master::start(local(0), Some(site.identity())).unwrap();
+    let twin = SocketAddr::new(Ipv4Addr::new(127, 0, 0, 2).into(), well.addr().port());
+    let ill = Master::start(twin, Some(site.identity())).unwrap();
+    ill.always_say(Say::Http(503, "error"));
+    let prober = site.prober(PATIENT);
+    let mut probes = tokio::task::JoinSet::new();
+    for (addr, expected) in [(well.addr(), Verdict::Pass), (twin, fail(Reason::ServiceState))].repeat(ROUNDS)
+    {
+        let prober = prober.clone();
+        probes.spawn(async move { assert_eq!(verdict(&prober, addr).await, expected, "{addr}") });
+    }
+    while let Some(probed) = probes.join_next().await {
+        probed.unwrap();
+    }
+    assert_eq!((well.requests(), ill.requests()), (ROUNDS, ROUNDS));
+}
+
+/// The list of reasons is closed; each is shown by a test here, those in the second list by one beside the code.
+#[test]
+fn every_reason_is_shown() {
+    let here = include_str!("probe.rs");
+    for reason in Reason::ALL {
+        let shown = here.contains(&format!("Reason::{reason:?})"));
+        let elsewhere = matches!(reason, Reason::Prober);
+        assert!(shown || elsewhere, "{reason}");
+    }
+}

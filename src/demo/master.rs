@@ -208,8 +208,8 @@ impl Mind {
 async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
-        if stream.read_buf(&mut request).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        if stream.read_buf(&mut request).await? == 0 || !request[0].is_ascii_alphabetic() {
+            return Err(io::ErrorKind::InvalidData.into()); // it left, or speaks something else
         }
     }
     let request = String::from_utf8_lossy(&request);
