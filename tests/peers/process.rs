@@ -1,0 +1,120 @@
+//! Other programs as child processes: started on free ports, asked until they answer, ended by pid.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hickory_proto::rr::RecordType;
+use tempfile::TempDir;
+
+use crate::harness::query;
+
+/// How long a server may take to answer its first query.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whether a program is installed. A test that needs it says loudly that it skips where it is not, and fails instead
+/// where `ONSTAGE_PEERS=required` is set.
+pub fn available(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
+    let found = found.is_ok_and(|output| output.status.success());
+    let required = std::env::var("ONSTAGE_PEERS").is_ok_and(|value| value == "required");
+    assert!(found || !required, "{program} is missing, and ONSTAGE_PEERS=required");
+    if !found {
+        eprintln!("SKIPPED: {program} is not installed");
+    }
+    found
+}
+
+/// A server that runs until it is dropped.
+pub struct Peer {
+    pub name: &'static str,
+    pub addr: SocketAddr,
+    child: Child,
+    folder: TempDir,
+}
+
+impl Peer {
+    /// BIND with these zones, each `zone "…" {…};`, on `addr` (port 0: any). `options` go into its options.
+    pub fn bind(addr: SocketAddr, options: &str, zones: &str, asked: &str) -> Self {
+        let (folder, addr) = (tempfile::tempdir().unwrap(), free(addr));
+        let (dir, ip, port) = (folder.path().display(), addr.ip(), addr.port());
+        let config = format!(
+            "options {{ directory \"{dir}\"; pid-file none; listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }};\n\
+             dnssec-validation no; notify no; minimal-responses yes; {options} }};\n\
+             controls {{ }};\n{zones}"
+        );
+        fs::write(folder.path().join("named.conf"), config).unwrap();
+        let mut command = Command::new("named");
+        command.args(["-g", "-n", "1", "-c"]).arg(folder.path().join("named.conf"));
+        Self::start("BIND", addr, command, folder, asked)
+    }
+
+    /// NSD with one zone.
+    pub fn nsd(zone: &str, file: &Path) -> Self {
+        let (folder, addr) = (tempfile::tempdir().unwrap(), free(([127, 0, 0, 1], 0).into()));
+        let (dir, ip, port, file) = (folder.path().display(), addr.ip(), addr.port(), file.display());
+        let config = format!(
+            "server:\n ip-address: {ip}@{port}\n server-count: 1\n username: \"\"\n chroot: \"\"\n zonesdir: \"{dir}\"\n\
+             database: \"\"\n pidfile: \"{dir}/nsd.pid\"\n xfrdfile: \"{dir}/xfrd.state\"\n zonelistfile: \"{dir}/zone.list\"\n\
+             xfrdir: \"{dir}\"\n minimal-responses: yes\n refuse-any: no\n rrl-ratelimit: 0\n ipv4-edns-size: 1232\nremote-control:\n control-enable: no\n\
+             zone:\n name: {zone}\n zonefile: {file}\n"
+        );
+        fs::write(folder.path().join("nsd.conf"), config).unwrap();
+        let mut command = Command::new("nsd");
+        command.args(["-d", "-c"]).arg(folder.path().join("nsd.conf"));
+        Self::start("NSD", addr, command, folder, zone)
+    }
+
+    fn start(
+        name: &'static str,
+        addr: SocketAddr,
+        mut command: Command,
+        folder: TempDir,
+        asked: &str,
+    ) -> Self {
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let child = command.spawn().unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut peer = Self { name, addr, child, folder };
+        peer.wait_until_it_answers(asked);
+        peer
+    }
+
+    fn wait_until_it_answers(&mut self, asked: &str) {
+        let began = Instant::now();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        while began.elapsed() < PATIENCE && self.child.try_wait().unwrap().is_none() {
+            let _ = socket.send_to(&query(asked, RecordType::SOA), self.addr);
+            let mut reply = [0; 512];
+            match socket.recv_from(&mut reply) {
+                Ok(_) if reply[3] & 15 == 0 => return,
+                // Refused by the kernel, or by a server that has not loaded its zones: it is asked again.
+                Ok(_) | Err(_) => std::thread::yield_now(),
+            }
+        }
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        panic!("{} does not answer on {}:\n{log}", self.name, self.addr);
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address that is free for UDP and TCP; its port is the one asked for, unless that is 0.
+fn free(addr: SocketAddr) -> SocketAddr {
+    for _ in 0..100 {
+        let udp = UdpSocket::bind(addr).unwrap_or_else(|e| panic!("{addr}: {e}"));
+        let found = udp.local_addr().unwrap();
+        if TcpListener::bind(found).is_ok() {
+            return found;
+        }
+    }
+    panic!("no port is free on {addr}");
+}
