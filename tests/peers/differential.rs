@@ -211,7 +211,7 @@ async fn onstage_bind_and_nsd_answer_alike() {
     let zone = format!("zone \"{ZONE}\" {{ type primary; file \"{}\"; }};", file.display());
     let options = "recursion no; allow-query-cache { none; }; max-udp-size 1232; zero-no-soa-ttl no; answer-cookie no; \
                    check-names primary ignore;";
-    let peers = [Peer::bind(([127, 0, 0, 1], 0).into(), options, &zone, ZONE), Peer::nsd(ZONE, &file)];
+    let peers = [Peer::bind(options, &zone, ZONE), Peer::nsd(ZONE, &file)];
     let state = tempfile::tempdir().unwrap();
     let config = format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\n[[zone]]\nfile = \"zone\"\n",

@@ -36,9 +36,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// BIND with these zones, each `zone "…" {…};`, on `addr` (port 0: any). `options` go into its options.
-    pub fn bind(addr: SocketAddr, options: &str, zones: &str, asked: &str) -> Self {
-        let (folder, addr) = (tempfile::tempdir().unwrap(), free(addr));
+    /// BIND with these zones, each `zone "…" {…};`. `options` go into its options.
+    pub fn bind(options: &str, zones: &str, asked: &str) -> Self {
+        let (folder, addr) = (tempfile::tempdir().unwrap(), free());
         let (dir, ip, port) = (folder.path().display(), addr.ip(), addr.port());
         let config = format!(
             "options {{ directory \"{dir}\"; pid-file none; listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }};\n\
@@ -53,7 +53,7 @@ impl Peer {
 
     /// NSD with one zone.
     pub fn nsd(zone: &str, file: &Path) -> Self {
-        let (folder, addr) = (tempfile::tempdir().unwrap(), free(([127, 0, 0, 1], 0).into()));
+        let (folder, addr) = (tempfile::tempdir().unwrap(), free());
         let (dir, ip, port, file) = (folder.path().display(), addr.ip(), addr.port(), file.display());
         let config = format!(
             "server:\n ip-address: {ip}@{port}\n server-count: 1\n username: \"\"\n chroot: \"\"\n zonesdir: \"{dir}\"\n\
@@ -65,6 +65,22 @@ impl Peer {
         let mut command = Command::new("nsd");
         command.args(["-d", "-c"]).arg(folder.path().join("nsd.conf"));
         Self::start("NSD", addr, command, folder, zone)
+    }
+
+    /// Unbound as the resolver of clients: it knows who has `zone`, and follows delegations from there.
+    pub fn unbound(zone: &str, server: SocketAddr) -> Self {
+        let (folder, addr) = (tempfile::tempdir().unwrap(), free());
+        let (dir, port, ip, server_port) = (folder.path().display(), addr.port(), server.ip(), server.port());
+        let config = format!(
+            "server:\n interface: 127.0.0.1@{port}\n username: \"\"\n chroot: \"\"\n directory: \"{dir}\"\n pidfile: \"\"\n\
+             use-syslog: no\n num-threads: 1\n do-not-query-localhost: no\n module-config: \"iterator\"\n\
+             do-ip6: no\nremote-control:\n control-enable: no\n\
+             stub-zone:\n name: {zone}\n stub-addr: {ip}@{server_port}\n"
+        );
+        fs::write(folder.path().join("unbound.conf"), config).unwrap();
+        let mut command = Command::new("unbound");
+        command.args(["-d", "-c"]).arg(folder.path().join("unbound.conf"));
+        Self::start("Unbound", addr, command, folder, zone)
     }
 
     fn start(
@@ -86,8 +102,10 @@ impl Peer {
         let began = Instant::now();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let mut asking = query(asked, RecordType::SOA);
+        asking[2] |= 1; // resolvers want to be asked for recursion
         while began.elapsed() < PATIENCE && self.child.try_wait().unwrap().is_none() {
-            let _ = socket.send_to(&query(asked, RecordType::SOA), self.addr);
+            let _ = socket.send_to(&asking, self.addr);
             let mut reply = [0; 512];
             match socket.recv_from(&mut reply) {
                 Ok(_) if reply[3] & 15 == 0 => return,
@@ -107,14 +125,14 @@ impl Drop for Peer {
     }
 }
 
-/// An address that is free for UDP and TCP; its port is the one asked for, unless that is 0.
-fn free(addr: SocketAddr) -> SocketAddr {
+/// An address that is free for UDP and TCP.
+fn free() -> SocketAddr {
     for _ in 0..100 {
-        let udp = UdpSocket::bind(addr).unwrap_or_else(|e| panic!("{addr}: {e}"));
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let found = udp.local_addr().unwrap();
         if TcpListener::bind(found).is_ok() {
             return found;
         }
     }
-    panic!("no port is free on {addr}");
+    panic!("no port is free");
 }
