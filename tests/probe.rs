@@ -315,13 +315,13 @@ async fn two_members_behind_one_name_are_never_mixed_up() {
     let ill = Master::start(twin, Some(site.identity())).unwrap();
     ill.always_say(Say::Http(503, "error"));
     let prober = site.prober(PATIENT);
-    let mut probes = tokio::task::JoinSet::new();
+    let mut under_way = tokio::task::JoinSet::new();
     for (addr, expected) in [(well.addr(), Verdict::Pass), (twin, fail(Reason::ServiceState))].repeat(ROUNDS)
     {
         let prober = prober.clone();
-        probes.spawn(async move { assert_eq!(verdict(&prober, addr).await, expected, "{addr}") });
+        under_way.spawn(async move { assert_eq!(verdict(&prober, addr).await, expected, "{addr}") });
     }
-    while let Some(probed) = probes.join_next().await {
+    while let Some(probed) = under_way.join_next().await {
         probed.unwrap();
     }
     assert_eq!((well.requests(), ill.requests()), (ROUNDS, ROUNDS));

@@ -61,12 +61,12 @@ fn read_all(
 
 /// Prepares each check once, for all of its probes.
 fn network(probes: &[Probe], authorities: &HashMap<PathBuf, Authorities>, report: &mut Report) -> Network {
-    let mut probers: HashMap<&str, Option<Prober>> = HashMap::new();
+    let mut prepared: HashMap<&str, Option<Prober>> = HashMap::new();
     let mut lines = Vec::new();
     for probe in probes {
-        let prober =
-            probers.entry(&probe.check.name).or_insert_with(|| prepare(&probe.check, authorities, report));
-        lines.extend(prober.clone().map(|prober| (prober, target(probe))));
+        let asks =
+            prepared.entry(&probe.check.name).or_insert_with(|| prepare(&probe.check, authorities, report));
+        lines.extend(asks.clone().map(|asks| (asks, target(probe))));
     }
     Network::new(lines)
 }

@@ -84,7 +84,9 @@ impl<'t> Scanner<'t> {
         let start = self.at;
         while let Some(byte) = self.peek() {
             match byte {
-                b'"' if self.text[start..self.at].ends_with('=') => drop(self.quoted()?),
+                b'"' if self.text[start..self.at].ends_with('=') => {
+                    self.quoted()?;
+                }
                 b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"' => break,
                 b'\\' => self.skip_escape(),
                 _ => self.at += 1,

@@ -108,7 +108,7 @@ impl Peer {
             let _ = socket.send_to(&asking, self.addr);
             let mut reply = [0; 512];
             match socket.recv_from(&mut reply) {
-                Ok(_) if reply[3] & 15 == 0 => return,
+                Ok(_) if reply[3] % 16 == 0 => return,
                 // Refused by the kernel, or by a server that has not loaded its zones: it is asked again.
                 Ok(_) | Err(_) => std::thread::yield_now(),
             }
