@@ -13,6 +13,7 @@
 
 mod answer;
 mod architecture;
+mod cli;
 mod config;
 mod fixtures;
 mod harness;

@@ -82,6 +82,7 @@ impl Daemon {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask>) -> Result<Self, StartError> {
+        take_all_descriptors();
         let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let sockets = serve::bind(&plan.server.listen, workers)?;
         if let Some(user) = &plan.server.user {
@@ -118,6 +119,15 @@ impl Daemon {
         if let Err(e) = self.direction.await {
             error!(%e, "the director failed");
         }
+    }
+}
+
+/// Raises the soft limit of descriptors to the hard one: a thousand probes and a thousand clients need more than the
+/// usual 1,024.
+fn take_all_descriptors() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) fn lint(records: Vec<Record>, name: Option<&Name>, report: &mut Repor
     let lint = Lint { origin: &origin, records: &records, owners: by_owner(&records) };
     lint.apex_ns(report);
     for record in &records {
+        lint.redirection(record, report);
         lint.alias(record, report);
         lint.below(record, report);
         lint.target(record, report);
@@ -142,6 +143,15 @@ impl<'r> Lint<'r> {
             report.push(
                 problem.label("its SOA").help("add one for each server that the parent zone delegates to"),
             );
+        }
+    }
+
+    /// A zone that promises to redirect names is not served without doing so.
+    fn redirection(&self, record: &Record, report: &mut Report) {
+        if u16::from(record.record_type()) == DNAME {
+            let message = format!("the DNAME of `{}` would not redirect the names below it", record.owner);
+            let problem = Problem::error(Code::ZoneDname, record.at.clone(), message);
+            report.push(problem.label("DNAME is not served yet").help("use a CNAME for each name below it"));
         }
     }
 

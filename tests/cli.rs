@@ -1,0 +1,230 @@
+//! The real binary, as a shell sees it: words, exit codes, signals, readiness.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::RecordType;
+
+use crate::harness::query;
+
+const ZONE: &str =
+    "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A 192.0.2.1\n";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn onstage(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_onstage")).args(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder with a config and a zone; port 0 is not used, since the binary cannot tell which one it got.
+struct Site {
+    folder: tempfile::TempDir,
+    addr: SocketAddr,
+}
+
+impl Site {
+    fn new(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let addr = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = format!(
+            "[server]\nlisten = [\"{addr}\"]\nstate-dir = \"state\"\n{more}\n[[zone]]\nfile = \"p.zone\"\n"
+        );
+        std::fs::write(folder.path().join("onstage.toml"), config).unwrap();
+        std::fs::write(folder.path().join("p.zone"), ZONE).unwrap();
+        Self { folder, addr }
+    }
+
+    fn config(&self) -> String {
+        self.folder.path().join("onstage.toml").display().to_string()
+    }
+
+    /// `onstage serve`, once it has said that it is ready.
+    fn serve(&self, wrapper: &str) -> Serving {
+        let notify = self.folder.path().join("notify");
+        let _ = std::fs::remove_file(&notify);
+        let socket = UnixDatagram::bind(&notify).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let words = format!("{wrapper} exec {} serve -c {}", env!("CARGO_BIN_EXE_onstage"), self.config());
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &words])
+            .env("NOTIFY_SOCKET", &notify)
+            .stderr(Stdio::piped())
+            .stdout(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let mut message = [0; 64];
+        let length = socket.recv(&mut message).expect("it says when it is ready");
+        assert_eq!(&message[..length], b"READY=1\n");
+        Serving { child: Some(child), socket }
+    }
+}
+
+struct Serving {
+    child: Option<Child>,
+    socket: UnixDatagram,
+}
+
+impl Serving {
+    /// Sends a signal and waits for the end.
+    fn end(mut self, signal: &str) -> Output {
+        let child = self.child.take().unwrap();
+        let killed = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let output = child.wait_with_output().unwrap();
+        let mut message = [0; 64];
+        let length = self.socket.recv(&mut message).unwrap();
+        assert_eq!(&message[..length], b"STOPPING=1\n");
+        output
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn answers(addr: SocketAddr) -> usize {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.send_to(&query("p.example", RecordType::A), addr).unwrap();
+    let mut reply = [0; 512];
+    let length = socket.recv(&mut reply).unwrap();
+    Message::from_vec(&reply[..length]).unwrap().answers.len()
+}
+
+#[test]
+fn words_that_make_no_sense_are_64() {
+    for words in [&["srve"][..], &["serve", "--what"], &[]] {
+        let output = onstage(words);
+        assert_eq!(output.status.code(), Some(64), "{words:?}");
+        assert!(stderr(&output).contains("Usage"), "{words:?}");
+    }
+    assert_eq!(onstage(&["--help"]).status.code(), Some(0));
+    assert_eq!(stdout(&onstage(&["--version"])), concat!("onstage ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_good_config_is_0_and_is_told_back() {
+    let site = Site::new("");
+    let output = onstage(&["check", "-c", &site.config()]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        stdout(&output).contains("nothing wrong\nzone p.example: 4 records, serial 1\n"),
+        "{}",
+        stdout(&output)
+    );
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn a_bad_config_is_78_and_is_told_with_a_caret() {
+    let site = Site::new("lisen = []");
+    for word in ["check", "serve", "probe"] {
+        let output = onstage(&[word, "-c", &site.config()]);
+        assert_eq!(output.status.code(), Some(78), "{word}");
+        let told = stderr(&output);
+        assert!(
+            told.contains("unknown key `lisen`") && told.contains("^^^^^") && told.contains("`listen`"),
+            "{told}"
+        );
+    }
+    let output = onstage(&["check", "-c", "/no/such/file"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("cannot read `/no/such/file`"));
+}
+
+#[test]
+fn the_example_config_is_good_but_for_the_bundle_of_another_machine() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let told = stderr(&onstage(&["check", "-c", &format!("{root}/zones/onstage.toml")]));
+    let errors = told.lines().filter(|line| line.starts_with("error"));
+    let elsewhere = Path::new("/etc/puppetlabs/puppet/ssl/certs/ca.pem").exists();
+    assert_eq!(errors.count(), usize::from(!elsewhere), "{told}");
+}
+
+#[test]
+fn completions_and_the_manual_are_printed() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(stdout(&onstage(&["completions", shell])).contains("probe"), "{shell}");
+    }
+    assert!(stdout(&onstage(&["man"])).starts_with(".ie"));
+    assert!(stdout(&onstage(&["check", "--defaults"])).contains("udp-size = 1232"));
+}
+
+#[test]
+fn it_says_when_it_is_ready_and_ends_well() {
+    for signal in ["TERM", "INT"] {
+        let site = Site::new("");
+        let serving = site.serve("");
+        assert_eq!(answers(site.addr), 1, "ready means that it answers");
+        let output = serving.end(signal);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("stopping signal=\"SIG{signal}\"")), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_port_in_use_is_one_sentence_and_1() {
+    let site = Site::new("");
+    let serving = site.serve("");
+    let output = onstage(&["serve", "-c", &site.config()]);
+    assert_eq!(output.status.code(), Some(1));
+    let sentence = format!("onstage: cannot listen on {} (UDP): another program listens there\n", site.addr);
+    assert_eq!(stderr(&output), sentence);
+    serving.end("TERM");
+}
+
+#[test]
+fn serials_rise_across_restarts() {
+    let site = Site::new("");
+    let mut serials = Vec::new();
+    for signal in ["TERM", "KILL", "TERM"] {
+        let serving = site.serve("");
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.send_to(&query("p.example", RecordType::SOA), site.addr).unwrap();
+        let mut reply = [0; 512];
+        let length = socket.recv(&mut reply).unwrap();
+        let soa = Message::from_vec(&reply[..length]).unwrap().answers[0].data.to_string();
+        serials.push(soa.split(' ').nth(2).unwrap().parse::<u32>().unwrap());
+        if signal == "KILL" { drop(serving) } else { drop(serving.end(signal)) }
+    }
+    assert!(serials.is_sorted_by(|a, b| a < b), "{serials:?}");
+}
+
+/// With hardly any descriptors, a flood of silent connections neither keeps others out nor stops UDP.
+#[test]
+fn descriptors_that_run_out_are_no_end() {
+    let site = Site::new("tcp = { clients = 10000, per-client = 10000, idle = \"1h\" }");
+    let serving = site.serve("ulimit -n 40;");
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect_timeout(&site.addr, PATIENCE).unwrap());
+        assert_eq!(answers(site.addr), 1);
+    }
+    let mut stream = TcpStream::connect(site.addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let asked = query("p.example", RecordType::A);
+    stream.write_all(&[&(asked.len() as u16).to_be_bytes(), &asked[..]].concat()).unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).expect("it is let in, and a silent one is closed");
+    let output = serving.end("TERM");
+    let complaints = stderr(&output).lines().filter(|line| line.contains("cannot accept")).count();
+    assert_eq!(complaints, 1, "told once, not once a connection: {}", stderr(&output));
+}
