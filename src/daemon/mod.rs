@@ -95,6 +95,7 @@ impl Daemon {
         first_round(&mut director, &mut events, plan).await;
         let views = director.views();
         let addrs = sockets.local_addrs();
+        keep_now(&file, &director.state()); // before the first answer: a serial that is given is never given again
         let servers = open(&mut director, &state, sockets, plan)?;
         info!(addresses = ?addrs, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
@@ -189,7 +190,6 @@ async fn direct(
     let mut views = director.views();
     let (states, to_keep) = watch::channel(State::default());
     let keeper = tokio::spawn(keep(file, to_keep));
-    states.send_replace(director.state());
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -208,9 +208,12 @@ async fn keep(file: StateFile, mut states: watch::Receiver<State>) {
     let file = Arc::new(file);
     while states.changed().await.is_ok() {
         let (file, state) = (Arc::clone(&file), states.borrow_and_update().clone());
-        let written = spawn_blocking(move || file.write(&state).map_err(|e| (file.path().to_owned(), e)));
-        if let Ok(Err((file, e))) = written.await {
-            error!(file = %file.display(), %e, "cannot keep state");
-        }
+        let _ = spawn_blocking(move || keep_now(&file, &state)).await;
+    }
+}
+
+fn keep_now(file: &StateFile, state: &State) {
+    if let Err(e) = file.write(state) {
+        error!(file = %file.path().display(), %e, "cannot keep state");
     }
 }
