@@ -19,7 +19,7 @@ pub(super) fn lint(records: Vec<Record>, name: Option<&Name>, report: &mut Repor
     let lint = Lint { origin: &origin, records: &records, owners: by_owner(&records) };
     lint.apex_ns(report);
     for record in &records {
-        lint.redirection(record, report);
+        redirection(record, report);
         lint.alias(record, report);
         lint.below(record, report);
         lint.target(record, report);
@@ -146,15 +146,6 @@ impl<'r> Lint<'r> {
         }
     }
 
-    /// A zone that promises to redirect names is not served without doing so.
-    fn redirection(&self, record: &Record, report: &mut Report) {
-        if u16::from(record.record_type()) == DNAME {
-            let message = format!("the DNAME of `{}` would not redirect the names below it", record.owner);
-            let problem = Problem::error(Code::ZoneDname, record.at.clone(), message);
-            report.push(problem.label("DNAME is not served yet").help("use a CNAME for each name below it"));
-        }
-    }
-
     /// RFC 1034 §3.6.2, RFC 2181 §10.1, RFC 6672 §2.4.
     fn alias(&self, record: &Record, report: &mut Report) {
         let is_dname = u16::from(record.record_type()) == DNAME;
@@ -271,5 +262,14 @@ fn target(rdata: &RData) -> Option<&Spelled> {
         RData::MX(mx) => Some(&mx.exchange),
         RData::SRV(srv) => Some(&srv.target),
         _ => None,
+    }
+}
+
+/// A zone that promises to redirect names is not served without doing so.
+fn redirection(record: &Record, report: &mut Report) {
+    if u16::from(record.record_type()) == DNAME {
+        let message = format!("the DNAME of `{}` would not redirect the names below it", record.owner);
+        let problem = Problem::error(Code::ZoneDname, record.at.clone(), message);
+        report.push(problem.label("DNAME is not served yet").help("use a CNAME for each name below it"));
     }
 }
