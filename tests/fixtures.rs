@@ -40,3 +40,10 @@ fn inputs(folder: &Path, extension: &str) -> Vec<PathBuf> {
     inputs.sort();
     inputs
 }
+
+#[test]
+fn no_code_is_without_a_fixture() {
+    for code in Code::ALL {
+        assert!(crate::config::CODES.contains(code) || crate::zone::CODES.contains(code), "{code}");
+    }
+}

@@ -228,3 +228,53 @@ async fn who_has_no_verdict_is_taken_as_the_last_run_left_it() {
     let up: Vec<bool> = views.borrow().iter().map(|observed| observed.is_up()).collect();
     assert_eq!(up, [false, true, false]);
 }
+
+/// A site where everything is frozen holds no more connections than the prober may have.
+#[tokio::test(start_paused = true)]
+async fn probes_in_flight_are_bounded() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const MEMBERS: u16 = 3000;
+    const MOST: usize = 1024;
+
+    /// Counts a probe as ended, also when it is dropped.
+    struct Ended<'n>(&'n AtomicUsize);
+
+    impl Drop for Ended<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    #[derive(Default)]
+    struct Frozen {
+        now: AtomicUsize,
+        peak: AtomicUsize,
+    }
+
+    impl Ask for Frozen {
+        async fn ask(&self, _: ProbeId) -> Finding {
+            let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+            self.peak.fetch_max(now, Ordering::Relaxed);
+            let _ended = Ended(&self.now);
+            sleep(TIMEOUT).await;
+            let verdict = Verdict::Fail(Reason::TlsTimeout);
+            Finding { verdict, detail: String::new(), steps: Vec::new(), latency: TIMEOUT }
+        }
+    }
+
+    let mut probes = Vec::new();
+    for port in 1..=MEMBERS {
+        probes
+            .push(onstage::plan::Probe { target: ([127, 0, 0, 1], port).into(), ..plan().probes[0].clone() });
+    }
+    let (frozen, (sender, mut events)) = (Arc::new(Frozen::default()), mpsc::channel(16));
+    let schedule = Schedule::start(&probes, &frozen, &sender);
+    for _ in 0..3 * usize::from(MEMBERS) {
+        let event = events.recv().await.unwrap();
+        let _ = event.pace.send(onstage::health::Pace::Interval);
+    }
+    assert_eq!(frozen.peak.load(Ordering::Relaxed), MOST);
+    schedule.stop().await;
+    assert_eq!(frozen.now.load(Ordering::Relaxed), 0, "those under way were ended");
+}

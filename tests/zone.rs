@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::{fixtures, peers};
 
-const CODES: [Code; 17] = [
+pub const CODES: [Code; 17] = [
     Code::ZoneSyntax,
     Code::ZoneBadRdata,
     Code::ZoneBadClass,
