@@ -80,7 +80,8 @@ impl Serving {
     /// Sends a signal and waits for the end.
     fn end(mut self, signal: &str) -> Output {
         let child = self.child.take().unwrap();
-        let killed = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        let killed =
+            Command::new("sh").args(["-c", &format!("kill -s {signal} {}", child.id())]).status().unwrap();
         assert!(killed.success());
         let output = child.wait_with_output().unwrap();
         let mut message = [0; 64];
