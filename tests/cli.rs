@@ -10,7 +10,7 @@ use std::time::Duration;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 
-use crate::harness::query;
+use crate::harness::{own_address, query};
 
 const ZONE: &str =
     "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A 192.0.2.1\n";
@@ -28,7 +28,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A folder with a config and a zone; port 0 is not used, since the binary cannot tell which one it got.
+/// A folder with a config and a zone, and an address of its own.
 struct Site {
     folder: tempfile::TempDir,
     addr: SocketAddr,
@@ -37,7 +37,7 @@ struct Site {
 impl Site {
     fn new(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let addr = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let addr = SocketAddr::from((own_address(), 5300));
         let config = format!(
             "[server]\nlisten = [\"{addr}\"]\nstate-dir = \"state\"\n{more}\n[[zone]]\nfile = \"p.zone\"\n"
         );

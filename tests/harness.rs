@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Record, RecordType};
@@ -14,6 +15,15 @@ use onstage::plan::Plan;
 use onstage::report::Colour;
 use onstage::snapshot::{Compiler, Lineup, Snapshot};
 use onstage::units::Serial;
+
+/// A loopback address that no other test uses, in this process or another. A server that stops and starts again must
+/// find its port free; one that the kernel chose may be given to somebody else meanwhile, but the kernel gives nobody
+/// ports below 32768.
+pub fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, high | 0x80, low, NEXT.fetch_add(1, Ordering::Relaxed))
+}
 
 /// Loads a site from texts by file name; `onstage.toml` is its config.
 pub fn load_site(files: &[(&str, &str)]) -> Loaded {

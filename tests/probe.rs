@@ -10,6 +10,8 @@ use onstage::probe::{Finding, Prober, Target, run};
 use onstage::report::{Location, Sources};
 use tokio::net::TcpListener;
 
+use crate::harness::own_address;
+
 const NAME: &str = "puppet.example.org";
 const NAMES: [&str; 3] = ["puppet1.example.org", "puppet", NAME];
 /// Long enough for a handshake on a busy machine, short enough to wait for its end.
@@ -207,7 +209,9 @@ fn full_backlog() -> FullBacklog {
 #[tokio::test]
 async fn a_crashed_master_is_refused_and_comes_back() {
     let site = Site::new();
-    let (mut master, prober) = (site.master(), site.prober(PATIENT));
+    let addr = SocketAddr::from((own_address(), 8140));
+    let mut master = Master::start(addr, Some(site.identity())).unwrap();
+    let prober = site.prober(PATIENT);
     master.crash().await;
     assert_eq!(verdict(&prober, master.addr()).await, fail(Reason::Refused));
     master.come_back().unwrap();
@@ -310,8 +314,8 @@ async fn the_other_kinds_ask_less() {
 async fn two_members_behind_one_name_are_never_mixed_up() {
     const ROUNDS: usize = 40;
     let site = Site::new();
-    let well = Master::start(local(0), Some(site.identity())).unwrap();
-    let twin = SocketAddr::new(Ipv4Addr::new(127, 0, 0, 2).into(), well.addr().port());
+    let well = Master::start((own_address(), 8140).into(), Some(site.identity())).unwrap();
+    let twin = SocketAddr::from((own_address(), 8140));
     let ill = Master::start(twin, Some(site.identity())).unwrap();
     ill.always_say(Say::Http(503, "error"));
     let prober = site.prober(PATIENT);

@@ -11,7 +11,7 @@ use onstage::daemon::{Daemon, StartError};
 use onstage::demo::{Master, SiteCa, Validity, addresses};
 use onstage::plan::Plan;
 
-use crate::harness::{load_site, query, with_edns};
+use crate::harness::{load_site, own_address, query, with_edns};
 
 const ZONE: &str =
     "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A 192.0.2.1\n";
@@ -140,7 +140,7 @@ async fn replies_leave_from_the_address_that_was_asked() {
 
 #[tokio::test]
 async fn a_second_server_on_the_port_is_one_clear_sentence() {
-    let server = Server::start("\"127.0.0.1:0\"", "").await;
+    let server = Server::start(&format!("\"{}:5300\"", own_address()), "").await;
     let (loaded, _state) = site(&format!("\"{}\"", server.addr()), "");
     let refused = Daemon::start(&loaded.plan, &loaded.network).await.expect_err("it is refused");
     let sentence = format!("cannot listen on {} (UDP): another program listens there", server.addr());
@@ -191,18 +191,23 @@ async fn limits_of_tcp_hold_and_the_most_silent_leaves() {
 }
 
 /// The plan of three masters, one of them frozen before the start.
-fn pool(port: u16, ca: &SiteCa) -> (Arc<Plan>, Arc<onstage::daemon::Network>, tempfile::TempDir) {
+fn pool(
+    members: [Ipv4Addr; 3],
+    ca: &SiteCa,
+) -> (Arc<Plan>, Arc<onstage::daemon::Network>, tempfile::TempDir) {
     let state = tempfile::tempdir().unwrap();
     let config = format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\n[[zone]]\nfile = \"zone\"\n\
          [check.puppetserver]\ninterval = \"50ms\"\ntimeout = \"200ms\"\nrecheck = \"20ms\"\n\
-         puppetserver = {{ port = {port}, ca-file = \"ca.pem\" }}\n\
+         puppetserver = {{ ca-file = \"ca.pem\" }}\n\
          [[pool]]\nname = \"puppet.example.org\"\ncheck = \"puppetserver\"\n",
         state.path().display()
     );
-    let zone = "$ORIGIN puppet.example.org.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n\
-                @ A 127.0.2.1\n@ A 127.0.2.2\n@ A 127.0.2.3\n";
-    let loaded = load_site(&[("onstage.toml", &config), ("zone", zone), ("ca.pem", &ca.pem())]);
+    let members = members.map(|member| format!("@ A {member}\n")).concat();
+    let zone = format!(
+        "$ORIGIN puppet.example.org.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n{members}"
+    );
+    let loaded = load_site(&[("onstage.toml", &config), ("zone", &zone), ("ca.pem", &ca.pem())]);
     (loaded.plan, loaded.network, state)
 }
 
@@ -210,19 +215,17 @@ fn pool(port: u16, ca: &SiteCa) -> (Arc<Plan>, Arc<onstage::daemon::Network>, te
 async fn the_first_answer_is_no_guess() {
     let ca = SiteCa::new("Site CA").unwrap();
     let names = ["puppet.example.org"];
-    let mut port = 0;
-    let masters = [1, 2, 3].map(|last| {
-        let addr = SocketAddr::new(Ipv4Addr::new(127, 0, 2, last).into(), port);
-        let master = Master::start(addr, Some(ca.issue(&names, Validity::Current).unwrap())).unwrap();
-        port = master.addr().port();
-        master
+    let members = [(); 3].map(|()| own_address());
+    let masters = members.map(|member| {
+        let identity = ca.issue(&names, Validity::Current).unwrap();
+        Master::start((member, 8140).into(), Some(identity)).unwrap()
     });
     masters[1].freeze();
-    let (plan, network, _state) = pool(port, &ca);
+    let (plan, network, _state) = pool(members, &ca);
     let daemon = Daemon::start(&plan, &network).await.unwrap();
     let mut answered = addresses(daemon.addrs()[0], "puppet.example.org").await.unwrap();
     answered.sort();
-    assert_eq!(answered, [[127, 0, 2, 1], [127, 0, 2, 3]].map(IpAddr::from), "from the very first");
+    assert_eq!(answered, [members[0], members[2]].map(IpAddr::from), "from the very first");
     masters[1].present(ca.issue(&names, Validity::Current).unwrap());
     let mut views = daemon.views();
     drop(masters);

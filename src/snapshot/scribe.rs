@@ -238,14 +238,14 @@ impl<'p> Scribe<'p> {
     }
 
     fn push_soa(&self, anchor: Anchor<'_>, zone: ZoneId, draft: &mut Draft) {
-        let records = &self.plan.zones[zone.index()].records;
-        for record in records {
-            if let RData::SOA(soa) = &record.rdata {
-                let ttl = record.ttl.min(Ttl::new(soa.minimum).unwrap_or(Ttl::MAX));
-                draft.authorities.push(anchor, Owner::Name(&record.spelled), ttl, &record.rdata);
-                draft.zone = zone;
-            }
-        }
+        let soa = self.plan.zones[zone.index()].records.iter().find_map(|record| match &record.rdata {
+            RData::SOA(soa) => Some((record, soa)),
+            _ => None,
+        });
+        let Some((record, soa)) = soa else { return };
+        let ttl = record.ttl.min(Ttl::new(soa.minimum).unwrap_or(Ttl::MAX));
+        draft.authorities.push(anchor, Owner::Name(&record.spelled), ttl, &record.rdata);
+        draft.zone = zone;
     }
 
     /// A delegation (RFC 1034 §4.3.2 step 3b): not authoritative, the NS records, and the glue.

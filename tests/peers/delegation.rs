@@ -9,22 +9,18 @@ use onstage::daemon::Daemon;
 use onstage::demo::{Master, SiteCa, Validity};
 
 use super::process::{Peer, available};
-use crate::harness::load_site;
+use crate::harness::{load_site, own_address};
 
 const NAME: &str = "puppet.example.org";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Glue carries no port, so onstage is on port 53, on a loopback address of this process's own.
-fn address(last: u8) -> Ipv4Addr {
-    Ipv4Addr::new(127, 53, (std::process::id() % 251) as u8, last)
-}
-
-fn may_bind_port_53() -> bool {
-    let bound = std::net::UdpSocket::bind((address(2), 53));
+/// Glue carries no port, so onstage has to be on port 53.
+fn may_bind_port_53(own: Ipv4Addr) -> bool {
+    let bound = std::net::UdpSocket::bind((own, 53));
     let required = std::env::var("ONSTAGE_PEERS").is_ok_and(|value| value == "required");
     assert!(bound.is_ok() || !required, "port 53 may not be bound, and ONSTAGE_PEERS=required");
     if let Err(e) = &bound {
-        eprintln!("SKIPPED: port 53 on {} cannot be bound: {e}", address(2));
+        eprintln!("SKIPPED: port 53 on {own} cannot be bound: {e}");
     }
     bound.is_ok()
 }
@@ -68,9 +64,8 @@ impl Resolver {
 }
 
 /// The parent zone as BIND has it: a delegation with glue.
-fn parent() -> Peer {
+fn parent(onstage: Ipv4Addr) -> Peer {
     let zone = tempfile::NamedTempFile::new().unwrap();
-    let onstage = address(2);
     let text = format!(
         "$ORIGIN example.org.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n\
          puppet NS ns1.puppet\nns1.puppet A {onstage}\n"
@@ -82,47 +77,45 @@ fn parent() -> Peer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bind_delegates_and_clients_see_live_masters_only() {
-    if !["named", "unbound", "dig", "host"].into_iter().all(available) || !may_bind_port_53() {
+    let own = own_address();
+    if !["named", "unbound", "dig", "host"].into_iter().all(available) || !may_bind_port_53(own) {
         return;
     }
     let ca = SiteCa::new("Site CA").unwrap();
-    let mut port = 0;
-    let mut masters = [11, 12, 13].map(|last| {
+    let members = [(); 3].map(|()| own_address());
+    let mut masters = members.map(|member| {
         let identity = ca.issue(&[NAME], Validity::Current).unwrap();
-        let master = Master::start((address(last), port).into(), Some(identity)).unwrap();
-        port = master.addr().port();
-        master
+        Master::start((member, 8140).into(), Some(identity)).unwrap()
     });
-    let (daemon, _state) = onstage(port, &ca).await;
-    let parent = parent();
+    let (daemon, _state) = onstage(own, members, &ca).await;
+    let parent = parent(own);
     let resolving = Peer::unbound("example.org", parent.addr);
     let resolver = std::sync::Arc::new(Resolver(resolving.addr));
-    let until = |lasts: &[u8]| {
-        let wanted: BTreeSet<Ipv4Addr> = lasts.iter().map(|&last| address(last)).collect();
+    let until = |live: &[usize]| {
+        let wanted: BTreeSet<Ipv4Addr> = live.iter().map(|&member| members[member]).collect();
         let resolver = std::sync::Arc::clone(&resolver);
         tokio::task::spawn_blocking(move || resolver.until(&wanted))
     };
-    until(&[11, 12, 13]).await.unwrap();
+    until(&[0, 1, 2]).await.unwrap();
     masters[1].crash().await;
-    until(&[11, 13]).await.unwrap();
+    until(&[0, 2]).await.unwrap();
     masters[2].freeze();
-    until(&[11]).await.unwrap();
+    until(&[0]).await.unwrap();
     masters[1].come_back().unwrap();
-    until(&[11, 12]).await.unwrap();
+    until(&[0, 1]).await.unwrap();
     daemon.stop().await;
 }
 
-async fn onstage(port: u16, ca: &SiteCa) -> (Daemon, tempfile::TempDir) {
+async fn onstage(own: Ipv4Addr, members: [Ipv4Addr; 3], ca: &SiteCa) -> (Daemon, tempfile::TempDir) {
     let state = tempfile::tempdir().unwrap();
-    let own = address(2);
     let config = format!(
         "[server]\nlisten = [\"{own}:53\"]\nstate-dir = \"{}\"\n[[zone]]\nfile = \"zone\"\n\
          [check.puppetserver]\ninterval = \"100ms\"\ntimeout = \"500ms\"\nrecheck = \"50ms\"\n\
-         puppetserver = {{ port = {port}, ca-file = \"ca.pem\" }}\n\
+         puppetserver = {{ ca-file = \"ca.pem\" }}\n\
          [[pool]]\nname = \"{NAME}\"\ncheck = \"puppetserver\"\n",
         state.path().display()
     );
-    let members: String = [11, 12, 13].map(|last| format!("@ A {}\n", address(last))).concat();
+    let members = members.map(|member| format!("@ A {member}\n")).concat();
     let zone = format!("$ORIGIN {NAME}.\n$TTL 1\n@ SOA ns1 h 1 2 3 4 1\n@ NS ns1\nns1 A {own}\n{members}");
     let loaded = load_site(&[("onstage.toml", &config), ("zone", &zone), ("ca.pem", &ca.pem())]);
     (Daemon::start(&loaded.plan, &loaded.network).await.unwrap(), state)

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
@@ -125,12 +126,14 @@ impl Drop for Peer {
     }
 }
 
-/// An address that is free for UDP and TCP.
+/// An address that is free for UDP and TCP, on a port that the kernel gives nobody by itself (BIND listens only on
+/// addresses that an interface has, so that an address of its own is no way out).
 fn free() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     for _ in 0..100 {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let found = udp.local_addr().unwrap();
-        if TcpListener::bind(found).is_ok() {
+        let port = 20_000 + (std::process::id() * 31 + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let found = SocketAddr::from(([127, 0, 0, 1], port as u16));
+        if UdpSocket::bind(found).is_ok() && TcpListener::bind(found).is_ok() {
             return found;
         }
     }
