@@ -21,3 +21,7 @@ bless:
 # The whole gate
 ci:
     .ci/run
+
+# What one answer costs, and a change of who is answered
+bench:
+    cargo bench
