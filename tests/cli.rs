@@ -10,7 +10,7 @@ use std::time::Duration;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 
-use crate::harness::{own_address, query};
+use crate::harness::{own_address, query, receive};
 
 const ZONE: &str =
     "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A 192.0.2.1\n";
@@ -112,9 +112,7 @@ fn answers(addr: SocketAddr) -> usize {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.send_to(&query("p.example", RecordType::A), addr).unwrap();
-    let mut reply = [0; 512];
-    let length = socket.recv(&mut reply).unwrap();
-    Message::from_vec(&reply[..length]).unwrap().answers.len()
+    Message::from_vec(&receive(&socket).unwrap()).unwrap().answers.len()
 }
 
 #[test]
@@ -208,9 +206,7 @@ fn serials_rise_across_restarts() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.send_to(&query("p.example", RecordType::SOA), site.addr).unwrap();
-        let mut reply = [0; 512];
-        let length = socket.recv(&mut reply).unwrap();
-        let soa = Message::from_vec(&reply[..length]).unwrap().answers[0].data.to_string();
+        let soa = Message::from_vec(&receive(&socket).unwrap()).unwrap().answers[0].data.to_string();
         serials.push(soa.split(' ').nth(2).unwrap().parse::<u32>().unwrap());
         if signal == "KILL" { drop(serving) } else { drop(serving.end(signal)) }
     }

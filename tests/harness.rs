@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -115,4 +115,19 @@ pub fn lines(records: &[Record]) -> Vec<String> {
         records.iter().map(|r| format!("{} {} {} {}", r.name, r.ttl, r.record_type(), r.data)).collect();
     lines.sort();
     lines
+}
+
+/// The next datagram. A socket with a timeout is interrupted by signals (signal(7)); the call is then made again.
+pub fn receive(socket: &UdpSocket) -> io::Result<Vec<u8>> {
+    let mut datagram = vec![0; 4096];
+    loop {
+        match socket.recv(&mut datagram) {
+            Ok(length) => {
+                datagram.truncate(length);
+                return Ok(datagram);
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
 }

@@ -11,7 +11,7 @@ use onstage::daemon::{Daemon, StartError};
 use onstage::demo::{Master, SiteCa, Validity, addresses};
 use onstage::plan::Plan;
 
-use crate::harness::{load_site, own_address, query, with_edns};
+use crate::harness::{load_site, own_address, query, receive, with_edns};
 
 const ZONE: &str =
     "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A 192.0.2.1\n";
@@ -57,9 +57,7 @@ fn client(server: SocketAddr) -> UdpSocket {
 
 fn ask_udp(socket: &UdpSocket, query: &[u8]) -> Message {
     socket.send(query).unwrap();
-    let mut reply = [0; 4096];
-    let len = socket.recv(&mut reply).unwrap();
-    Message::from_vec(&reply[..len]).unwrap()
+    Message::from_vec(&receive(socket).unwrap()).unwrap()
 }
 
 fn ask_tcp(stream: &mut TcpStream, query: &[u8]) -> std::io::Result<Message> {
@@ -107,11 +105,7 @@ async fn a_burst_is_answered_to_the_last_query() {
         }
         for socket in &sockets {
             let mut ids: Vec<u16> = (0..BURST / 10)
-                .map(|_| {
-                    let mut reply = [0; 512];
-                    let len = socket.recv(&mut reply).unwrap();
-                    Message::from_vec(&reply[..len]).unwrap().metadata.id
-                })
+                .map(|_| Message::from_vec(&receive(socket).unwrap()).unwrap().metadata.id)
                 .collect();
             ids.sort_unstable();
             assert_eq!(ids, (0..BURST / 10).collect::<Vec<u16>>());

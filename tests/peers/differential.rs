@@ -11,7 +11,7 @@ use hickory_proto::rr::RecordType;
 use onstage::daemon::Daemon;
 
 use super::process::{Peer, available};
-use crate::harness::{lines, load_site, query, with_edns};
+use crate::harness::{lines, load_site, query, receive, with_edns};
 
 const ZONE: &str = "p.example";
 const FILE: &str = "tests/replay/properties.zone";
@@ -170,12 +170,9 @@ impl Client {
             reply
         } else {
             self.udp.send(&question.wire).unwrap();
-            let mut reply = vec![0; 4096];
             let silent =
                 |e| panic!("{} is silent about {}: {e}", self.udp.peer_addr().unwrap(), question.told);
-            let len = self.udp.recv(&mut reply).unwrap_or_else(silent);
-            reply.truncate(len);
-            reply
+            receive(&self.udp).unwrap_or_else(silent)
         };
         let end = question.wire.len().min(12 + question.name.len() + 2);
         assert_eq!(reply[12..end], question.wire[12..end], "the question comes back as it was spelled");
