@@ -1,4 +1,5 @@
-//! Beside a real BIND: it delegates the name with glue, a resolver follows, and clients see live masters only.
+//! Beside a real BIND: it delegates the name with glue, and clients see live masters only, whether they ask that same
+//! BIND or another resolver.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -52,7 +53,11 @@ impl Resolver {
         let began = Instant::now();
         let mut seen = self.dig();
         while seen != *wanted {
-            assert!(began.elapsed() < PATIENCE, "the resolver still says {seen:?}, not {wanted:?}");
+            assert!(
+                began.elapsed() < PATIENCE,
+                "the resolver {} still says {seen:?}, not {wanted:?}",
+                self.0
+            );
             seen = self.dig();
         }
         let (addresses, text) = self.host();
@@ -63,7 +68,7 @@ impl Resolver {
     }
 }
 
-/// The parent zone as BIND has it: a delegation with glue.
+/// The BIND that is already there: the parent zone, a delegation with glue in it, and recursion for its clients.
 fn parent(onstage: Ipv4Addr) -> Peer {
     let zone = tempfile::NamedTempFile::new().unwrap();
     let text = format!(
@@ -72,7 +77,7 @@ fn parent(onstage: Ipv4Addr) -> Peer {
     );
     std::fs::write(zone.path(), text).unwrap();
     let statement = format!("zone \"example.org\" {{ type primary; file \"{}\"; }};", zone.path().display());
-    Peer::bind("recursion no;", &statement, "example.org")
+    Peer::bind("recursion yes;", &statement, "example.org")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,11 +95,17 @@ async fn bind_delegates_and_clients_see_live_masters_only() {
     let (daemon, _state) = onstage(own, members, &ca).await;
     let parent = parent(own);
     let resolving = Peer::unbound("example.org", parent.addr);
-    let resolver = std::sync::Arc::new(Resolver(resolving.addr));
+    let resolvers = std::sync::Arc::new([Resolver(parent.addr), Resolver(resolving.addr)]);
     let until = |live: &[usize]| {
         let wanted: BTreeSet<Ipv4Addr> = live.iter().map(|&member| members[member]).collect();
-        let resolver = std::sync::Arc::clone(&resolver);
-        tokio::task::spawn_blocking(move || resolver.until(&wanted))
+        let resolvers = std::sync::Arc::clone(&resolvers);
+        tokio::task::spawn_blocking(move || {
+            std::thread::scope(|asking| {
+                for resolver in &*resolvers {
+                    asking.spawn(|| resolver.until(&wanted));
+                }
+            });
+        })
     };
     until(&[0, 1, 2]).await.unwrap();
     masters[1].crash().await;
