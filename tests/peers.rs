@@ -3,5 +3,6 @@
 mod delegation;
 mod differential;
 mod process;
+mod rules;
 
 pub use process::available;

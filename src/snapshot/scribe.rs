@@ -52,10 +52,8 @@ impl<'p> Scribe<'p> {
         match self.table.node(id).role {
             Role::Below(_) => Vec::new(),
             Role::Cut => {
-                let at_parent = types.into_iter().filter(|&t| t == RecordType::DS);
-                let mut drafts: Vec<Draft> = at_parent.filter_map(|t| self.rrset(subject, t)).collect();
-                drafts.push(self.referral(subject));
-                drafts
+                let ds = self.rrset(subject, RecordType::DS).unwrap_or_else(|| self.no_ds(subject));
+                vec![ds, self.referral(subject)]
             }
             Role::Data if types.contains(&RecordType::CNAME) => self.alias(subject),
             Role::Data => types.into_iter().filter_map(|t| self.rrset(subject, t)).collect(),
@@ -252,6 +250,13 @@ impl<'p> Scribe<'p> {
     fn referral(&mut self, subject: Subject<'_>) -> Draft {
         let mut draft = Draft { record_type: ANY_OTHER_TYPE, ..Draft::default() };
         self.push_referral(subject.fixed, subject.id, &mut draft);
+        draft
+    }
+
+    /// The parent's side says that the child is not signed, rather than refer to it (RFC 4035 §3.1.4.1).
+    fn no_ds(&self, subject: Subject<'_>) -> Draft {
+        let mut draft = self.draft(subject, RecordType::DS);
+        self.push_soa(subject.fixed, self.table.node(subject.id).zone, &mut draft);
         draft
     }
 

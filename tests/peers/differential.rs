@@ -6,136 +6,77 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::RecordType;
+use hickory_proto::op::Message;
+use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::serialize::binary::BinEncodable;
 use onstage::daemon::Daemon;
 
 use super::process::{Peer, available};
-use crate::harness::{lines, load_site, query, receive, with_edns};
+use super::rules::{RULES, Told};
+use crate::harness::{load_site, plan_of_zone, receive, with_edns};
 
 const ZONE: &str = "p.example";
 const FILE: &str = "tests/replay/properties.zone";
 
 /// One question, in one of its forms.
-struct Question {
-    name: String,
-    record_type: RecordType,
+pub struct Question {
+    pub name: Name,
+    pub record_type: RecordType,
     wire: Vec<u8>,
     stream: bool,
     told: String,
 }
 
-/// What is compared of a reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Told {
-    rcode: ResponseCode,
-    aa: bool,
-    tc: bool,
-    rd: bool,
-    ra: bool,
-    edns: Option<(u8, bool)>,
-    answer: Vec<String>,
-    authority: Vec<String>,
-    additional: Vec<String>,
-}
-
-/// A difference that an RFC allows: which, and when it applies.
-struct Rule {
-    name: &'static str,
-    /// Levels what may differ, where it applies; true if it did.
-    level: fn(&Question, &mut Told, &mut Told) -> bool,
-}
-
-/// In the order they are applied; each must be needed.
-const RULES: [Rule; 4] = [
-    // RFC 8482 §4: ANY may be answered with all, some or one synthesized RRset.
-    Rule { name: "rfc8482-any", level: any },
-    // RFC 1034 §4.3.2 step 6, RFC 2181 §9: additional records are a help that may be left out; glue is not.
-    Rule { name: "rfc1034-additional", level: additional },
-    // RFC 1035 §4.1.4: compression is optional, so that what fits for one may be truncated by another; a
-    // truncated reply's records are not to be used (RFC 2181 §9).
-    Rule { name: "rfc2181-truncated", level: truncated },
-    // RFC 1034 §3.6.2 says that a CNAME loop is an error and not what is answered then.
-    Rule { name: "rfc1034-cname-loop", level: cname_loop },
-];
-
-fn any(question: &Question, a: &mut Told, b: &mut Told) -> bool {
-    let applies = question.record_type == RecordType::ANY && a.answer != b.answer;
-    if applies && !a.answer.is_empty() && !b.answer.is_empty() || applies && (a.tc || b.tc) {
-        b.clone_from(a);
+impl Question {
+    fn new(name: &Name, record_type: RecordType, form: &str) -> Self {
+        let mut wire = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        wire.extend(name.to_bytes().unwrap());
+        wire.extend(u16::from(record_type).to_be_bytes());
+        wire.extend([0, 1]);
+        let wire = match form {
+            "RD" => [&[0x12, 0x34, 1], &wire[3..]].concat(),
+            "512" => with_edns(wire, 512, 0, 0),
+            "1232 DO" => with_edns(wire, 1232, 0, 0x8000),
+            "4096" => with_edns(wire, 4096, 0, 0),
+            "version 1" => with_edns(wire, 1232, 1, 0),
+            _ => wire,
+        };
+        let told = format!("{name} {record_type} ({form})");
+        Self { name: name.clone(), record_type, wire, stream: form == "TCP", told }
     }
-    applies
 }
 
-fn additional(_: &Question, a: &mut Told, b: &mut Told) -> bool {
-    let referral = !a.aa && !a.authority.is_empty() && a.answer.is_empty();
-    if a.additional == b.additional || referral {
-        return false;
-    }
-    b.additional.clone_from(&a.additional);
-    true
-}
-
-fn truncated(_: &Question, a: &mut Told, b: &mut Told) -> bool {
-    let applies = (a.tc || b.tc) && a != b && a.rcode == b.rcode;
-    if applies {
-        b.clone_from(a);
-    }
-    applies
-}
-
-fn cname_loop(question: &Question, a: &mut Told, b: &mut Told) -> bool {
-    let applies = question.name.to_ascii_lowercase().ends_with("loop.p.example") && a != b;
-    if applies {
-        b.clone_from(a);
-    }
-    applies
-}
-
-/// Names of the zone, above, below and beside them.
-fn names() -> BTreeSet<String> {
-    let site = crate::harness::plan_of_zone(&std::fs::read_to_string(FILE).unwrap());
-    let mut names = BTreeSet::from(["elsewhere".to_owned(), "example".to_owned(), "P.eXample".to_owned()]);
-    for record in &site.zones[0].records {
-        let owner = record.owner.to_string();
-        if owner.contains('\\') {
-            continue; // the harness writes names without escapes
-        }
+/// Names of the zone, above, below and beside them, in several spellings.
+fn names() -> BTreeSet<Name> {
+    let zone = &plan_of_zone(&std::fs::read_to_string(FILE).unwrap()).zones[0];
+    let name = |text: &str| Name::from_ascii(text).unwrap();
+    let mut names = BTreeSet::from(["elsewhere.", "example.", "xp.example.", "P.eXample."].map(name));
+    for record in &zone.records {
+        let owner = record.spelled.clone();
+        let below = ["x", "X.y", "*"].map(|labels| name(labels).append_domain(&owner).unwrap());
+        names.extend(below);
         names.extend([
-            format!("x.{owner}"),
-            format!("x.y.{owner}"),
-            owner.replace('*', "any"),
-            owner.to_uppercase(),
+            name(&owner.to_string().replace('*', "any")),
+            name(&owner.to_string().to_uppercase()),
+            owner.base_name(),
+            owner,
         ]);
-        names.insert(owner.split_once('.').map_or_else(String::new, |(_, parent)| parent.to_owned()));
-        names.insert(owner);
     }
-    names.retain(|name| name.len() > 3);
+    names.retain(|name| !name.is_root());
     names
 }
 
 fn questions() -> Vec<Question> {
     use RecordType::{A, AAAA, ANY, CAA, CNAME, DS, HINFO, MX, NS, PTR, SOA, SRV, TLSA, TXT};
+    let types =
+        [A, AAAA, ANY, CAA, CNAME, DS, HINFO, MX, NS, PTR, SOA, SRV, TLSA, TXT, 65_280.into(), 999.into()];
     let mut questions = Vec::new();
     for name in names() {
-        for record_type in
-            [A, AAAA, ANY, CAA, CNAME, DS, HINFO, MX, NS, PTR, SOA, SRV, TLSA, TXT, 65_280.into(), 999.into()]
-        {
-            let plain = query(&name, record_type);
-            let mut recursive = plain.clone();
-            recursive[2] |= 1;
-            for (form, wire, stream) in [
-                ("plain", plain.clone(), false),
-                ("RD", recursive, false),
-                ("512", with_edns(plain.clone(), 512, 0, 0), false),
-                ("1232 DO", with_edns(plain.clone(), 1232, 0, 0x8000), false),
-                ("version 1", with_edns(plain.clone(), 1232, 1, 0), false),
-                ("TCP", plain, true),
-            ] {
+        for record_type in types {
+            for form in ["plain", "RD", "512", "1232 DO", "4096", "version 1", "TCP"] {
                 // All forms of some types, one form of the others, so that it ends soon.
                 if matches!(record_type, A | MX | SRV | NS | TXT) || form == "1232 DO" {
-                    let told = format!("{name} {record_type} ({form})");
-                    questions.push(Question { name: name.clone(), record_type, wire, stream, told });
+                    questions.push(Question::new(&name, record_type, form));
                 }
             }
         }
@@ -174,28 +115,9 @@ impl Client {
                 |e| panic!("{} is silent about {}: {e}", self.udp.peer_addr().unwrap(), question.told);
             receive(&self.udp).unwrap_or_else(silent)
         };
-        let end = question.wire.len().min(12 + question.name.len() + 2);
+        let end = 12 + question.name.to_bytes().unwrap().len() + 4;
         assert_eq!(reply[12..end], question.wire[12..end], "the question comes back as it was spelled");
-        told(&Message::from_vec(&reply).unwrap())
-    }
-}
-
-fn told(reply: &Message) -> Told {
-    let section = |records: &[hickory_proto::rr::Record]| {
-        let mut lines: Vec<String> = lines(records).iter().map(|line| line.to_ascii_lowercase()).collect();
-        lines.sort();
-        lines
-    };
-    Told {
-        rcode: reply.metadata.response_code,
-        aa: reply.metadata.authoritative,
-        tc: reply.metadata.truncation,
-        rd: reply.metadata.recursion_desired,
-        ra: reply.metadata.recursion_available,
-        edns: reply.edns.as_ref().map(|edns| (edns.version(), edns.flags().dnssec_ok)),
-        answer: section(&reply.answers),
-        authority: section(&reply.authorities),
-        additional: section(&reply.additionals),
+        Told::of(&Message::from_vec(&reply).unwrap())
     }
 }
 
