@@ -18,6 +18,11 @@ doc:
 bless:
     ONSTAGE_BLESS=1 cargo test --test main -- config:: zone::
 
+# Real Puppet masters, killed and frozen (root, puppetserver, about three minutes)
+puppet:
+    cargo build --release
+    tests/puppet/run
+
 # The whole gate
 ci:
     .ci/run
