@@ -2,19 +2,20 @@
 //!
 //! A reply costs the kernel about 3 µs, and a third more if each one is a system call of its own. The wrappers in
 //! well-kept crates either allocate for each call or cannot set a source address for each datagram, which a
-//! server on a wildcard address must (RFC 1035 says nothing, but resolvers drop replies from another address).
+//! server on a wildcard address must: resolvers drop replies from an address they did not ask (RFC 5452 §4.1).
 //!
-//! All memory is allocated once. The headers point into boxed slices that are never moved or resized, and that
-//! live as long as the headers.
+//! A reply goes back in the envelope that its query came in: the same peer, the same address of ours (the control
+//! message), the same buffer. Nothing is allocated for a query, and nothing keeps a raw pointer: the headers that
+//! the kernel wants are drawn up on the stack for each call, from borrows that last as long as the call.
 #![allow(unsafe_code, reason = "the one module that talks to the kernel in its own structures")]
 
 use std::io;
-use std::mem::{self};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::mem::{self, offset_of};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
 
-use libc::{c_int, c_void, in_pktinfo, in6_pktinfo, iovec, mmsghdr, sockaddr_storage};
+use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr, sockaddr_in, sockaddr_in6};
 use socket2::Socket;
 
 /// Datagrams at once. More gains nothing, fewer than 16 costs (measured on loopback).
@@ -23,120 +24,242 @@ pub(super) const BATCH: usize = 64;
 const DATAGRAM: usize = 4096;
 /// Room for one control message with an address.
 const CONTROL: usize = 64;
+/// Where the payload of the first control message starts: `CMSG_DATA` of cmsg(3).
+const PAYLOAD: usize = size_of::<cmsghdr>().next_multiple_of(size_of::<usize>());
 
-/// A control message's buffer, aligned as its header must be.
-#[derive(Clone, Copy)]
-#[repr(C, align(8))]
-struct Control([u8; CONTROL]);
+/// Whether to wait until there is a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// For as long as the socket's read timeout says.
+    ForOne,
+    /// Take what is there.
+    Not,
+}
 
-/// Queries that came together, and the replies that will leave together.
+/// What became of the replies of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// Taken by the kernel.
+    pub(super) sent: usize,
+    /// Refused by it.
+    pub(super) lost: usize,
+}
+
+/// Queries that came together, and the replies that leave together.
 pub(super) struct Batch {
-    queries: Box<[[u8; DATAGRAM]]>,
-    replies: Box<[[u8; DATAGRAM]]>,
-    peers: Box<[sockaddr_storage]>,
-    controls: Box<[Control]>,
-    /// Point to `queries` and `replies`, in this order.
-    vectors: Box<[[iovec; 2]]>,
-    incoming: Box<[mmsghdr]>,
-    outgoing: Box<[mmsghdr]>,
-    /// How many of `outgoing` are filled.
-    filled: usize,
+    envelopes: Box<[Envelope]>,
+    /// Apart from the envelopes, so that pages of buffers that are never needed are never touched.
+    letters: Box<[[u8; DATAGRAM]]>,
+    received: usize,
 }
 
 impl Batch {
     pub(super) fn new() -> Self {
-        let empty = iovec { iov_base: ptr::null_mut(), iov_len: 0 };
-        // SAFETY: both are plain structures of numbers and pointers, for which all zeroes is a value.
-        let (peer, header): (sockaddr_storage, mmsghdr) = unsafe { (mem::zeroed(), mem::zeroed()) };
-        let mut batch = Self {
-            queries: vec![[0; DATAGRAM]; BATCH].into(),
-            replies: vec![[0; DATAGRAM]; BATCH].into(),
-            peers: vec![peer; BATCH].into(),
-            controls: vec![Control([0; CONTROL]); BATCH].into(),
-            vectors: vec![[empty; 2]; BATCH].into(),
-            incoming: vec![header; BATCH].into(),
-            outgoing: vec![header; BATCH].into(),
-            filled: 0,
-        };
-        for i in 0..BATCH {
-            batch.vectors[i] = [
-                iovec { iov_base: batch.queries[i].as_mut_ptr().cast(), iov_len: DATAGRAM },
-                iovec { iov_base: batch.replies[i].as_mut_ptr().cast(), iov_len: 0 },
-            ];
-            let header = &mut batch.incoming[i].msg_hdr;
-            header.msg_name = ptr::from_mut(&mut batch.peers[i]).cast();
-            header.msg_iov = ptr::from_mut(&mut batch.vectors[i][0]);
-            header.msg_iovlen = 1;
-            header.msg_control = batch.controls[i].0.as_mut_ptr().cast();
-        }
-        batch
+        let letters = vec![[0; DATAGRAM]; BATCH].into();
+        Self { envelopes: vec![Envelope::EMPTY; BATCH].into(), letters, received: 0 }
     }
 
-    /// Waits for one datagram at least, for as long as the socket's timeout says, and takes all that are there.
-    pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
-        for message in &mut self.incoming {
-            message.msg_hdr.msg_namelen = size_of::<sockaddr_storage>() as u32;
-            message.msg_hdr.msg_controllen = CONTROL as _;
+    /// Takes the datagrams that are there; how many.
+    pub(super) fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
+        self.received = 0;
+        let (mut headers, mut vectors) = blank();
+        for (i, (envelope, letter)) in self.envelopes.iter_mut().zip(&mut self.letters).enumerate() {
+            *envelope = Envelope::EMPTY;
+            vectors[i] = iovec { iov_base: letter.as_mut_ptr().cast(), iov_len: DATAGRAM };
+            headers[i] = envelope.header(&raw mut vectors[i]);
         }
-        self.filled = 0;
-        // SAFETY: the headers are `BATCH` many and point to buffers of the lengths they state, which this
-        // structure owns and lends to nobody during the call. The timeout pointer may be null.
-        let received = unsafe {
-            libc::recvmmsg(
-                socket.as_raw_fd(),
-                self.incoming.as_mut_ptr(),
-                BATCH as u32,
-                libc::MSG_WAITFORONE,
-                ptr::null_mut(),
-            )
-        };
-        usize::try_from(received).map_err(|_| io::Error::last_os_error())
+        let flags = if wait == Wait::ForOne { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
+        let (first, none) = (headers.as_mut_ptr(), ptr::null_mut());
+        // SAFETY: `first` points to `BATCH` headers, each with an envelope, a vector and a letter of its own, of
+        // the lengths it states; all of them outlive the call and are lent to nobody else. No timeout is allowed.
+        let received = unsafe { libc::recvmmsg(socket.as_raw_fd(), first, BATCH as u32, flags, none) };
+        self.received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+        for (envelope, header) in self.envelopes.iter_mut().zip(&headers[..self.received]) {
+            envelope.note(header);
+        }
+        Ok(self.received)
     }
 
-    /// A received datagram and its sender. `None`: cut off, or from an address that cannot be answered.
-    pub(super) fn query(&self, i: usize) -> Option<(&[u8], SocketAddr)> {
-        let message = &self.incoming[i];
-        if message.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
-            return None;
-        }
-        let peer = address(&self.peers[i]).filter(|peer| peer.port() != 0)?;
-        Some((&self.queries[i][..message.msg_len as usize], peer))
+    /// What was received, without what cannot be answered: cut off, or from an address that takes no reply.
+    pub(super) fn queries(&mut self) -> impl Iterator<Item = Query<'_>> {
+        let received = self.envelopes.iter_mut().zip(&mut self.letters).take(self.received);
+        received.filter_map(|(envelope, letter)| {
+            let peer = envelope.peer().filter(|peer| peer.port() != 0)?;
+            envelope.is_whole().then_some(Query { peer, envelope, letter })
+        })
     }
 
-    /// Adds a reply to query `i`, to leave from the address that was asked. One that is too long is left out.
-    pub(super) fn reply(&mut self, i: usize, reply: &[u8]) {
-        let Some(buffer) = self.replies[i].get_mut(..reply.len()) else { return };
-        buffer.copy_from_slice(reply);
-        self.vectors[i][1].iov_len = reply.len();
-        let incoming = self.incoming[i].msg_hdr;
-        let header = &mut self.outgoing[self.filled].msg_hdr;
-        *header = incoming;
-        header.msg_iov = ptr::from_mut(&mut self.vectors[i][1]);
-        header.msg_flags = 0;
-        if incoming.msg_controllen > 0 {
-            // SAFETY: the kernel has just written this header's control message.
-            unsafe { forget_interface(&mut *header) };
+    /// Sends all replies. One that cannot be sent is lost, the others are not.
+    pub(super) fn send(&mut self, socket: &UdpSocket) -> Sent {
+        let (mut headers, mut vectors) = blank();
+        let mut replies = 0;
+        for (envelope, letter) in self.envelopes.iter_mut().zip(&mut self.letters).take(self.received) {
+            let Some(length) = envelope.reply.take() else { continue };
+            vectors[replies] = iovec { iov_base: letter.as_mut_ptr().cast(), iov_len: length };
+            headers[replies] = envelope.header(&raw mut vectors[replies]);
+            replies += 1;
         }
-        self.filled += 1;
-    }
-
-    /// Sends all replies; how many could not be sent.
-    pub(super) fn send(&mut self, socket: &UdpSocket) -> usize {
-        let (mut sent, mut lost) = (0, 0);
-        while sent < self.filled {
-            let rest = &mut self.outgoing[sent..self.filled];
-            // SAFETY: the headers are as many as stated and point to buffers that this structure owns.
-            let count =
-                unsafe { libc::sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), rest.len() as u32, 0) };
-            match usize::try_from(count) {
-                Ok(count) if count > 0 => sent += count,
-                // The first of the rest cannot be sent, whatever the reason: it is lost, the others are not.
-                _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-                _ => (sent, lost) = (sent + 1, lost + 1),
+        let (mut done, mut sent) = (0, 0);
+        while done < replies {
+            let rest = &mut headers[done..replies];
+            let (first, count) = (rest.as_mut_ptr(), rest.len() as u32);
+            // SAFETY: `first` points to `count` headers, each with an envelope, a vector and a letter of its own,
+            // of the lengths it states; all of them outlive the call and are lent to nobody else.
+            let count = unsafe { libc::sendmmsg(socket.as_raw_fd(), first, count, 0) };
+            match usize::try_from(count).map_err(|_| io::Error::last_os_error().kind()) {
+                Ok(count) => (done, sent) = (done + count, sent + count),
+                Err(io::ErrorKind::Interrupted) => {}
+                // The interface has been behind for the whole write timeout: waiting again for each of the rest
+                // would leave the queries behind them unread.
+                Err(io::ErrorKind::WouldBlock) => break,
+                // An error is always that of the first: those before it would have been counted instead.
+                Err(_) => done += 1,
             }
         }
-        lost
+        Sent { sent, lost: replies - sent }
     }
+}
+
+/// A query that can be answered.
+pub(super) struct Query<'a> {
+    /// Who asks.
+    pub(super) peer: SocketAddr,
+    envelope: &'a mut Envelope,
+    letter: &'a mut [u8; DATAGRAM],
+}
+
+impl Query<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.letter[..self.envelope.length]
+    }
+
+    /// Puts the reply in the query's place, to leave with [`Batch::send`]. One that is too long is left out.
+    pub(super) fn reply(self, reply: &[u8]) {
+        if let Some(letter) = self.letter.get_mut(..reply.len()) {
+            letter.copy_from_slice(reply);
+            self.envelope.reply = Some(reply.len());
+        }
+    }
+}
+
+/// The peer and our own address, as the kernel wrote them and wants them back.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Envelope {
+    name: [u8; size_of::<sockaddr_in6>()],
+    name_length: u32,
+    control: [u8; CONTROL],
+    control_length: usize,
+    flags: c_int,
+    /// The query's length.
+    length: usize,
+    /// The reply's length, once there is one.
+    reply: Option<usize>,
+}
+
+/// A control message starts with a header, which must be aligned; the kernel copies all else byte by byte.
+const _: () = assert!(offset_of!(Envelope, control) % align_of::<cmsghdr>() == 0);
+
+impl Envelope {
+    const EMPTY: Self = Self {
+        name: [0; size_of::<sockaddr_in6>()],
+        name_length: size_of::<sockaddr_in6>() as u32,
+        control: [0; CONTROL],
+        control_length: CONTROL,
+        flags: 0,
+        length: 0,
+        reply: None,
+    };
+
+    /// A header that points to this envelope and to `vector`, good for one call.
+    fn header(&mut self, vector: *mut iovec) -> mmsghdr {
+        let mut message = blank_header();
+        let header = &mut message.msg_hdr;
+        header.msg_name = self.name.as_mut_ptr().cast();
+        header.msg_namelen = self.name_length;
+        header.msg_iov = vector;
+        header.msg_iovlen = 1;
+        if self.control_length > 0 {
+            header.msg_control = self.control.as_mut_ptr().cast();
+            header.msg_controllen = self.control_length as _;
+        }
+        message
+    }
+
+    /// Notes what the kernel wrote into the header.
+    fn note(&mut self, message: &mmsghdr) {
+        self.name_length = message.msg_hdr.msg_namelen;
+        #[allow(clippy::unnecessary_cast, reason = "musl has an u32 here")]
+        let control_length = message.msg_hdr.msg_controllen as usize;
+        self.control_length = control_length;
+        self.flags = message.msg_hdr.msg_flags;
+        self.length = message.msg_len as usize;
+        if control_length > 0 {
+            self.forget_interface();
+        }
+    }
+
+    /// Turns the control message that came with a query into that of its reply: from the same address, by
+    /// whatever interface routing finds. Only link-local addresses mean nothing without theirs.
+    ///
+    /// It is the only control message there is: [`ask_for_destinations`] asks for no other.
+    fn forget_interface(&mut self) {
+        let info = &mut self.control[PAYLOAD..];
+        match family(&self.name) {
+            libc::AF_INET => info[offset_of!(in_pktinfo, ipi_ifindex)..][..4].fill(0),
+            libc::AF_INET6 => {
+                let ours = Ipv6Addr::from(field::<16>(info, offset_of!(in6_pktinfo, ipi6_addr)));
+                if !ours.is_unicast_link_local() {
+                    info[offset_of!(in6_pktinfo, ipi6_ifindex)..][..4].fill(0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Neither the datagram nor the address that it was sent to is cut off.
+    fn is_whole(&self) -> bool {
+        self.flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) == 0
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        let name = &self.name;
+        match family(name) {
+            libc::AF_INET => {
+                let ip: [u8; 4] = field(name, offset_of!(sockaddr_in, sin_addr));
+                let port = u16::from_be_bytes(field(name, offset_of!(sockaddr_in, sin_port)));
+                Some((ip, port).into())
+            }
+            libc::AF_INET6 => {
+                let ip: [u8; 16] = field(name, offset_of!(sockaddr_in6, sin6_addr));
+                let port = u16::from_be_bytes(field(name, offset_of!(sockaddr_in6, sin6_port)));
+                let flow = u32::from_ne_bytes(field(name, offset_of!(sockaddr_in6, sin6_flowinfo)));
+                let scope = u32::from_ne_bytes(field(name, offset_of!(sockaddr_in6, sin6_scope_id)));
+                Some(SocketAddrV6::new(ip.into(), port, flow, scope).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Which kind of socket address `name` is.
+fn family(name: &[u8]) -> c_int {
+    u16::from_ne_bytes(field(name, offset_of!(sockaddr_in, sin_family))).into()
+}
+
+/// The bytes of a field of a C structure.
+fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    std::array::from_fn(|i| bytes[offset + i])
+}
+
+fn blank() -> ([mmsghdr; BATCH], [iovec; BATCH]) {
+    ([blank_header(); BATCH], [iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH])
+}
+
+fn blank_header() -> mmsghdr {
+    // SAFETY: a plain structure of numbers and pointers, for which all zeroes is a value. It cannot be written
+    // out field by field: some C libraries have padding in it.
+    unsafe { mem::zeroed() }
 }
 
 /// Asks the kernel to tell which address each datagram was sent to.
@@ -147,66 +270,103 @@ pub(super) fn ask_for_destinations(socket: &Socket, is_ipv6: bool) -> io::Result
         (libc::IPPROTO_IP, libc::IP_PKTINFO)
     };
     let on: c_int = 1;
-    // SAFETY: the value is an int and its size is told.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            ptr::from_ref(&on).cast::<c_void>(),
-            size_of::<c_int>() as u32,
-        )
-    };
+    let (value, size) = (ptr::from_ref(&on).cast(), size_of::<c_int>() as u32);
+    // SAFETY: the value is an int, its size is told, and it outlives the call.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value, size) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Turns the control message that came with a query into that of the reply: from the same address, by whatever
-/// interface routing finds (link-local addresses excepted, which mean nothing without theirs).
-///
-/// # Safety
-/// The header's control buffer holds what the kernel wrote, and is as long as the header says.
-unsafe fn forget_interface(header: &mut libc::msghdr) {
-    // SAFETY: the macros of cmsg(3) stay within `msg_controllen`, which the kernel set. Payloads are read and
-    // written unaligned, since nothing promises their alignment.
-    unsafe {
-        let mut control = libc::CMSG_FIRSTHDR(header);
-        while !control.is_null() {
-            let data = libc::CMSG_DATA(control);
-            match ((*control).cmsg_level, (*control).cmsg_type) {
-                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    let mut info: in_pktinfo = ptr::read_unaligned(data.cast());
-                    info.ipi_ifindex = 0;
-                    ptr::write_unaligned(data.cast(), info);
-                }
-                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                    let mut info: in6_pktinfo = ptr::read_unaligned(data.cast());
-                    if !Ipv6Addr::from(info.ipi6_addr.s6_addr).is_unicast_link_local() {
-                        info.ipi6_ifindex = 0;
-                    }
-                    ptr::write_unaligned(data.cast(), info);
-                }
-                _ => {}
-            }
-            control = libc::CMSG_NXTHDR(header, control);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server's socket, and a client's that is connected to it.
+    fn sockets() -> (UdpSocket, UdpSocket) {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.connect(server.local_addr().unwrap()).unwrap();
+        client.set_nonblocking(true).unwrap(); // on loopback a reply has arrived once it is sent
+        (server, client)
+    }
+
+    fn echo(batch: &mut Batch) -> usize {
+        let mut count = 0;
+        for query in batch.queries() {
+            let bytes = query.bytes().to_vec();
+            query.reply(&bytes);
+            count += 1;
+        }
+        count
+    }
+
+    fn set_peer(batch: &mut Batch, i: usize, ip: [u8; 4], port: u16) {
+        let name = &mut batch.envelopes[i].name;
+        name[offset_of!(sockaddr_in, sin_addr)..][..4].copy_from_slice(&ip);
+        name[offset_of!(sockaddr_in, sin_port)..][..2].copy_from_slice(&port.to_be_bytes());
+    }
+
+    #[test]
+    fn all_that_waits_is_taken_and_sent_at_once() {
+        let (server, client) = sockets();
+        let mut batch = Batch::new();
+        let many = u8::try_from(BATCH).unwrap() + 1;
+        for id in 0..many {
+            client.send(&vec![id; usize::from(id)]).unwrap();
+        }
+        for expected in [BATCH, 1] {
+            assert_eq!(batch.receive(&server, Wait::ForOne).unwrap(), expected);
+            assert_eq!(echo(&mut batch), expected);
+            assert_eq!(batch.send(&server), Sent { sent: expected, lost: 0 });
+        }
+        let nothing = batch.receive(&server, Wait::Not).unwrap_err();
+        assert_eq!((nothing.kind(), echo(&mut batch)), (io::ErrorKind::WouldBlock, 0));
+        for id in 0..many {
+            let mut reply = [0; 128];
+            let length = client.recv(&mut reply).unwrap();
+            assert_eq!(reply[..length], vec![id; usize::from(id)]);
         }
     }
-}
 
-/// The address that the kernel wrote.
-fn address(storage: &sockaddr_storage) -> Option<SocketAddr> {
-    match c_int::from(storage.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: the family says that it is a `sockaddr_in`, and a storage is larger and as aligned.
-            let v4 = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in>() };
-            let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
-            Some(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into())
+    #[test]
+    fn what_is_cut_off_or_cannot_be_answered_is_no_query() {
+        let (server, client) = sockets();
+        let mut batch = Batch::new();
+        for length in [DATAGRAM, DATAGRAM + 1, 12] {
+            client.send(&vec![0; length]).unwrap();
         }
-        libc::AF_INET6 => {
-            // SAFETY: the family says that it is a `sockaddr_in6`, and a storage is larger and as aligned.
-            let v6 = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in6>() };
-            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-            Some(SocketAddrV6::new(ip, u16::from_be(v6.sin6_port), v6.sin6_flowinfo, v6.sin6_scope_id).into())
+        assert_eq!(batch.receive(&server, Wait::ForOne).unwrap(), 3);
+        set_peer(&mut batch, 2, [127, 0, 0, 1], 0);
+        let lengths: Vec<usize> = batch.queries().map(|query| query.bytes().len()).collect();
+        assert_eq!(lengths, [DATAGRAM]);
+    }
+
+    #[test]
+    fn a_reply_that_cannot_be_sent_takes_no_other_with_it() {
+        let (server, client) = sockets();
+        let mut batch = Batch::new();
+        for id in 0..4 {
+            client.send(&[id]).unwrap();
         }
-        _ => None,
+        assert_eq!(batch.receive(&server, Wait::ForOne).unwrap(), 4);
+        for i in [0, 2] {
+            set_peer(&mut batch, i, [255; 4], 53); // broadcasts need a permission that the socket does not have
+        }
+        echo(&mut batch);
+        assert_eq!(batch.send(&server), Sent { sent: 2, lost: 2 });
+        let mut reply = [0; 1];
+        for id in [1, 3] {
+            client.recv(&mut reply).unwrap();
+            assert_eq!(reply, [id]);
+        }
+    }
+
+    #[test]
+    fn a_reply_that_is_too_long_is_left_out() {
+        let (server, client) = sockets();
+        let mut batch = Batch::new();
+        client.send(&[1]).unwrap();
+        batch.receive(&server, Wait::ForOne).unwrap();
+        batch.queries().for_each(|query| query.reply(&[0; DATAGRAM + 1]));
+        assert_eq!(batch.send(&server), Sent { sent: 0, lost: 0 });
     }
 }

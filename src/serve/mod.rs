@@ -7,6 +7,7 @@ mod batch;
 mod bind;
 mod clients;
 mod tcp;
+mod trouble;
 mod udp;
 
 use std::io;
@@ -20,6 +21,7 @@ use crate::config::Tcp;
 use crate::snapshot::Reader;
 
 pub use bind::{BindError, Sockets, bind};
+pub use udp::Datagrams;
 
 /// How long connections may take to end once the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -27,7 +29,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The running servers of all sockets.
 #[derive(Debug)]
 pub struct Servers {
-    udp: Vec<udp::Worker>,
+    udp: udp::Workers,
     tcp: TaskTracker,
     stop: CancellationToken,
 }
@@ -38,10 +40,8 @@ pub struct Servers {
 /// A thread cannot be started, or a socket cannot be handed to the runtime.
 pub fn start(sockets: Sockets, reader: &Reader, limits: Tcp) -> io::Result<Servers> {
     let Sockets { udp, tcp } = sockets;
-    let mut servers = Servers { udp: Vec::new(), tcp: TaskTracker::new(), stop: CancellationToken::new() };
-    for socket in udp {
-        servers.udp.push(udp::Worker::start(socket, reader.clone())?);
-    }
+    let udp = udp::Workers::start(udp, reader)?;
+    let servers = Servers { udp, tcp: TaskTracker::new(), stop: CancellationToken::new() };
     let clients = clients::Clients::new(limits);
     for listener in tcp {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -53,10 +53,15 @@ pub fn start(sockets: Sockets, reader: &Reader, limits: Tcp) -> io::Result<Serve
 }
 
 impl Servers {
+    /// What became of the UDP datagrams so far.
+    pub fn datagrams(&self) -> Datagrams {
+        self.udp.datagrams()
+    }
+
     /// Answers what has arrived, then closes everything.
     pub async fn stop(self) {
         self.stop.cancel();
-        let udp = tokio::task::spawn_blocking(move || udp::stop(self.udp));
+        let udp = tokio::task::spawn_blocking(move || self.udp.stop());
         let _ = timeout(LAST_WORDS, self.tcp.wait()).await;
         let _ = udp.await;
     }
