@@ -71,6 +71,11 @@ impl Clients {
         self.guests().ask_silent_to_leave();
     }
 
+    /// Makes all connections leave: their time is over.
+    pub(super) fn close_all(&self) {
+        self.guests().all.values().for_each(|guest| guest.leave.cancel());
+    }
+
     fn guests(&self) -> MutexGuard<'_, Guests> {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,6 +163,14 @@ mod tests {
         assert!(clients.seat(v4(2)).is_some());
         drop(second);
         assert!(clients.seat(v4(1)).is_some(), "a seat is given back");
+    }
+
+    #[tokio::test]
+    async fn at_the_end_all_leave() {
+        let clients = clients(10, 10);
+        let seats = [1, 2, 3].map(|last| clients.seat(v4(last)).unwrap());
+        clients.close_all();
+        assert!(seats.iter().all(|seat| seat.leave.is_cancelled()));
     }
 
     #[test]

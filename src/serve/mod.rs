@@ -3,6 +3,7 @@
 //! Both differ in framing only; what is said is `answer()`'s. Nothing here blocks on anything but the socket, and
 //! everything is bounded: datagrams in a batch, connections in all and from one client, time, bytes.
 
+mod accept;
 mod batch;
 mod bind;
 mod clients;
@@ -31,6 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Servers {
     udp: udp::Workers,
     tcp: TaskTracker,
+    clients: clients::Clients,
     stop: CancellationToken,
 }
 
@@ -41,11 +43,12 @@ pub struct Servers {
 pub fn start(sockets: Sockets, reader: &Reader, limits: Tcp) -> io::Result<Servers> {
     let Sockets { udp, tcp } = sockets;
     let udp = udp::Workers::start(udp, reader)?;
-    let servers = Servers { udp, tcp: TaskTracker::new(), stop: CancellationToken::new() };
     let clients = clients::Clients::new(limits);
+    let servers = Servers { udp, tcp: TaskTracker::new(), clients, stop: CancellationToken::new() };
     for listener in tcp {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let acceptor = tcp::Acceptor::new(clients.clone(), reader.clone(), limits.idle, servers.stop.clone());
+        let acceptor =
+            accept::Acceptor::new(servers.clients.clone(), reader.clone(), limits.idle, servers.stop.clone());
         servers.tcp.spawn(acceptor.run(listener));
     }
     servers.tcp.close();
@@ -62,7 +65,10 @@ impl Servers {
     pub async fn stop(self) {
         self.stop.cancel();
         let udp = tokio::task::spawn_blocking(move || self.udp.stop());
-        let _ = timeout(LAST_WORDS, self.tcp.wait()).await;
+        if timeout(LAST_WORDS, self.tcp.wait()).await.is_err() {
+            self.clients.close_all();
+            self.tcp.wait().await;
+        }
         let _ = udp.await;
     }
 }

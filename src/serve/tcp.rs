@@ -5,83 +5,30 @@
 //! | 1035 §4.2.2 | two bytes of length before each message | whole |
 //! | 7766 §6.2.1 | connections are used again; pipelined queries are all answered | whole, in their order |
 //! | 7766 §6.2.3 | idle connections are closed | after `tcp.idle` without a whole query |
+//! | 7766 §7 | replies may be given out of order | not needed: no reply waits for anything |
 //! | 7766 §8 | length and message leave in one write | whole |
+//! | 7828 | edns-tcp-keepalive | not sent: `tcp.idle` is the server's business |
 //! | 9210 §4.1 | limits in all and for each client | whole |
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::warn;
 
-use super::clients::{Clients, Seat};
-use crate::answer::{Outcome, Peer, ReplyBuf, Via, answer};
+use super::clients::Seat;
+use crate::answer::{Outcome, Peer, ReplyBuf, answer};
 use crate::snapshot::Reader;
 
 /// Replies to pipelined queries are written together up to so many bytes.
 const WRITE_TOGETHER: usize = 16 * 1024;
-/// How long accepting rests when the system has no descriptor or memory left.
-const REST: Duration = Duration::from_millis(50);
 
 thread_local! {
     /// One for each thread of the runtime, not for each connection: answering never waits in between.
     static REPLY: RefCell<ReplyBuf> = RefCell::new(ReplyBuf::new(fastrand::u32(..)));
-}
-
-/// Lets clients in.
-#[derive(Debug)]
-pub(super) struct Acceptor {
-    clients: Clients,
-    reader: Reader,
-    idle: Duration,
-    stop: CancellationToken,
-}
-
-impl Acceptor {
-    pub(super) fn new(clients: Clients, reader: Reader, idle: Duration, stop: CancellationToken) -> Self {
-        Self { clients, reader, idle, stop }
-    }
-
-    /// Accepts until it is stopped, then waits for the connections to end.
-    pub(super) async fn run(self, listener: TcpListener) {
-        let connections = TaskTracker::new();
-        let mut complained = false;
-        while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((stream, addr)) => self.welcome(stream, addr, &connections),
-                Err(e) if concerns_one_client(&e) => {}
-                Err(e) => {
-                    if !std::mem::replace(&mut complained, true) {
-                        warn!(%e, "cannot accept TCP connections for now; the most silent ones are closed");
-                    }
-                    self.clients.make_room();
-                    sleep(REST).await;
-                }
-            }
-        }
-        connections.close();
-        connections.wait().await;
-    }
-
-    fn welcome(&self, stream: TcpStream, addr: SocketAddr, connections: &TaskTracker) {
-        let Some(seat) = self.clients.seat(addr.ip()) else { return };
-        let _ = stream.set_nodelay(true);
-        let peer = Peer { addr, via: Via::Stream };
-        let talk = converse(stream, peer, self.reader.clone(), self.idle, self.stop.clone(), seat);
-        connections.spawn(talk);
-    }
-}
-
-/// The client went away before it was accepted (accept(2) lists more; they all pass).
-fn concerns_one_client(e: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    matches!(e.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
 /// Talks with one client until it leaves, falls silent, or is told to leave.
@@ -100,17 +47,19 @@ pub(super) async fn converse<S>(
 {
     let talk = async {
         let mut inbox = Inbox::default();
-        let mut replies = Vec::new();
         loop {
             let silence = Instant::now() + idle;
             let more = stop.run_until_cancelled(inbox.fill(&mut stream, silence)).await;
+            if matches!(more, Some(Ok(()))) {
+                seat.heard();
+            }
+            let mut replies = Vec::new(); // held only while there is something to say
             while let Some(query) = inbox.next() {
                 reply_to(&mut reader, &peer, query, &mut replies);
                 if replies.len() >= WRITE_TOGETHER {
                     send(&mut stream, &mut replies, idle).await?;
                 }
             }
-            seat.heard();
             send(&mut stream, &mut replies, idle).await?;
             match more {
                 Some(Ok(())) => {}
@@ -146,7 +95,8 @@ async fn send(
     Ok(())
 }
 
-/// What has been read and not yet answered; at most one message more than a read.
+/// What has been read and not yet answered. It grows with what arrives, not with what is announced, up to the
+/// longest message there is, and is small again once that is answered.
 #[derive(Debug, Default)]
 struct Inbox {
     bytes: Vec<u8>,
@@ -154,15 +104,20 @@ struct Inbox {
 }
 
 impl Inbox {
-    const READ: usize = 2048;
+    /// Room for the usual: a query, or a few.
+    const SMALL: usize = 2048;
+    /// The longest message and its length.
+    const LARGE: usize = 2 + 65_535;
 
-    /// Reads until there is a whole message; an error once the client has left, or `deadline` has passed.
+    /// Reads until there is a whole message; an error once the client has left, `deadline` has passed, or what
+    /// comes is no DNS.
     async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin), deadline: Instant) -> io::Result<()> {
-        self.bytes.drain(..self.taken);
-        self.taken = 0;
+        self.forget_taken();
         while self.whole().is_none() {
-            let missing = self.length().map_or(0, |length| length + 2 - self.bytes.len());
-            self.bytes.reserve(missing.max(Self::READ));
+            if self.length() == Some(0) {
+                return Err(io::ErrorKind::InvalidData.into()); // no message is empty: the framing is lost
+            }
+            self.make_room();
             if timeout_at(deadline, stream.read_buf(&mut self.bytes)).await?? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -177,9 +132,27 @@ impl Inbox {
         Some(&self.bytes[range])
     }
 
-    fn whole(&self) -> Option<std::ops::Range<usize>> {
+    fn forget_taken(&mut self) {
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        if self.bytes.len() <= Self::SMALL {
+            self.bytes.shrink_to(Self::SMALL);
+        }
+    }
+
+    /// Room for one byte at least: `read_buf` fills what room there is.
+    fn make_room(&mut self) {
+        let (length, room) = (self.bytes.len(), self.bytes.capacity());
+        if length == room {
+            let larger = (2 * room).clamp(Self::SMALL, Self::LARGE);
+            self.bytes.reserve_exact(larger - length);
+        }
+    }
+
+    /// Where the next message is, once it is whole.
+    fn whole(&self) -> Option<Range<usize>> {
         let start = self.taken + 2;
-        let end = start + self.length()?;
+        let end = start + self.length().filter(|&length| length > 0)?;
         (end <= self.bytes.len()).then_some(start..end)
     }
 
@@ -198,12 +171,19 @@ mod tests {
     use tokio::io::{DuplexStream, duplex};
     use tokio::task::JoinHandle;
 
+    use tokio::time::sleep;
+
     use super::*;
+    use crate::answer::Via;
     use crate::config::Tcp;
     use crate::serve::clients::Clients;
     use crate::snapshot::Publisher;
 
     const IDLE: Duration = Duration::from_secs(10);
+
+    fn reader() -> Reader {
+        Publisher::new(crate::snapshot::Snapshot::default()).reader()
+    }
 
     /// A conversation with a server that has no zones: it refuses everything.
     fn talk(stop: &CancellationToken) -> (DuplexStream, JoinHandle<()>) {
@@ -212,8 +192,7 @@ mod tests {
         let peer = Peer { addr: (addr, 5300).into(), via: Via::Stream };
         let limits = Tcp { clients: NonZeroUsize::MIN, per_client: NonZeroUsize::MIN, idle: IDLE };
         let seat = Clients::new(limits).seat(addr).unwrap();
-        let reader = Publisher::new(crate::snapshot::Snapshot::default()).reader();
-        (ours, tokio::spawn(converse(theirs, peer, reader, IDLE, stop.clone(), seat)))
+        (ours, tokio::spawn(converse(theirs, peer, reader(), IDLE, stop.clone(), seat)))
     }
 
     fn framed(id: u8) -> Vec<u8> {
@@ -285,5 +264,28 @@ mod tests {
         stop.cancel();
         talk.await.unwrap();
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_empty_message_ends_the_talk_once_those_before_it_are_answered() {
+        let (mut stream, talk) = talk(&CancellationToken::new());
+        stream.write_all(&[&framed(1)[..], &[0, 0], &framed(2)[..]].concat()).await.unwrap();
+        assert_eq!(reply_id(&mut stream).await, 1);
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+        talk.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_inbox_grows_with_what_arrives_and_is_small_again() {
+        let mut inbox = Inbox::default();
+        let longest = vec![0xff; Inbox::LARGE];
+        let deadline = Instant::now() + IDLE;
+        assert!(inbox.fill(&mut &longest[..2], deadline).await.is_err(), "only announced");
+        assert_eq!(inbox.bytes.capacity(), Inbox::SMALL);
+        inbox.fill(&mut &longest[2..], deadline).await.unwrap();
+        assert_eq!(inbox.next().map(<[u8]>::len), Some(65_535));
+        assert_eq!(inbox.bytes.capacity(), Inbox::LARGE);
+        inbox.fill(&mut &framed(1)[..], deadline).await.unwrap();
+        assert_eq!(inbox.bytes.capacity(), Inbox::SMALL);
     }
 }

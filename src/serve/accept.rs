@@ -1,0 +1,187 @@
+//! Lets TCP clients in, and goes on when that fails.
+//!
+//! A system without descriptors is to a client what a server without seats is: the connection that has been silent
+//! longest is closed for the new one. A spare descriptor would only let one client in to be sent away.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use super::clients::Clients;
+use super::tcp::converse;
+use super::trouble::Trouble;
+use crate::answer::{Peer, Via};
+use crate::snapshot::Reader;
+
+/// How long accepting rests when the system has no descriptor or memory left.
+const REST: Duration = Duration::from_millis(50);
+
+/// Lets clients in.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    clients: Clients,
+    reader: Reader,
+    idle: Duration,
+    stop: CancellationToken,
+}
+
+impl Acceptor {
+    pub(super) fn new(clients: Clients, reader: Reader, idle: Duration, stop: CancellationToken) -> Self {
+        Self { clients, reader, idle, stop }
+    }
+
+    /// Accepts until it is stopped, then waits for the connections to end.
+    pub(super) async fn run<L: Listener>(self, listener: L) {
+        let connections = TaskTracker::new();
+        let mut trouble = Trouble::default();
+        while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, addr)) => self.welcome(stream, addr, &connections),
+                Err(e) if concerns_one_client(&e) => {}
+                Err(e) => {
+                    if trouble.is_news() {
+                        warn!(%e, "cannot accept TCP connections for now");
+                    }
+                    if is_exhaustion(&e) {
+                        self.clients.make_room();
+                    }
+                    let _ = self.stop.run_until_cancelled(sleep(REST)).await;
+                }
+            }
+        }
+        connections.close();
+        connections.wait().await;
+    }
+
+    fn welcome<S>(&self, stream: S, addr: SocketAddr, connections: &TaskTracker)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Some(seat) = self.clients.seat(addr.ip()) else { return };
+        let peer = Peer { addr, via: Via::Stream };
+        let talk = converse(stream, peer, self.reader.clone(), self.idle, self.stop.clone(), seat);
+        connections.spawn(talk);
+    }
+}
+
+/// Where clients come from: the network, or a test.
+pub(super) trait Listener: Send + 'static {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next client.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, addr) = TcpListener::accept(self).await?;
+        let _ = stream.set_nodelay(true); // a reply is one write, and waits for no other
+        Ok((stream, addr))
+    }
+}
+
+/// Whether the client, or the way to it, failed before it was accepted: accept(2) says to try again at once.
+fn concerns_one_client(e: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
+    };
+    matches!(
+        e.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+    )
+}
+
+/// Whether a connection less would help: no descriptor is left, or no memory.
+fn is_exhaustion(e: &io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::future::pending;
+    use std::net::Ipv4Addr;
+    use std::num::NonZeroUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use libc::c_int;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::config::Tcp;
+    use crate::snapshot::{Publisher, Snapshot};
+
+    const IDLE: Duration = Duration::from_secs(10);
+    const MANY: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+
+    /// A listener that plays a script, then repeats its last error, or waits.
+    struct Script {
+        connections: Mutex<VecDeque<DuplexStream>>,
+        error: c_int,
+        errors: usize,
+        tries: Arc<AtomicUsize>,
+    }
+
+    impl Listener for Script {
+        type Stream = DuplexStream;
+
+        async fn accept(&self) -> io::Result<(DuplexStream, SocketAddr)> {
+            let stream = self.connections.lock().unwrap().pop_front();
+            if let Some(stream) = stream {
+                return Ok((stream, (Ipv4Addr::LOCALHOST, 5300).into()));
+            }
+            if self.tries.fetch_add(1, Ordering::Relaxed) < self.errors {
+                return Err(io::Error::from_raw_os_error(self.error));
+            }
+            pending().await
+        }
+    }
+
+    /// One client, then `errors` many errors; the client's end, and how often accepting failed.
+    fn accept(error: c_int, errors: usize, stop: &CancellationToken) -> (DuplexStream, Arc<AtomicUsize>) {
+        let (ours, theirs) = duplex(1 << 16);
+        let tries = Arc::<AtomicUsize>::default();
+        let connections = Mutex::new([theirs].into());
+        let script = Script { connections, error, errors, tries: Arc::clone(&tries) };
+        let reader = Publisher::new(Snapshot::default()).reader();
+        let clients = Clients::new(Tcp { clients: MANY, per_client: MANY, idle: IDLE });
+        tokio::spawn(Acceptor::new(clients, reader, IDLE, stop.clone()).run(script));
+        (ours, tries)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_descriptors_the_most_silent_leaves_and_accepting_rests() {
+        let stop = CancellationToken::new();
+        let (mut stream, tries) = accept(libc::EMFILE, usize::MAX, &stop);
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "closed");
+        sleep(20 * REST).await;
+        assert!((19..=22).contains(&tries.load(Ordering::Relaxed)), "{tries:?} tries in {:?}", 20 * REST);
+        stop.cancel();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_left_too_soon_costs_nobody_else_anything() {
+        let (mut stream, tries) = accept(libc::ECONNABORTED, 100, &CancellationToken::new());
+        let began = Instant::now();
+        stream.write_all(&[0, 12, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).await.unwrap();
+        assert_eq!(stream.read_u32().await.unwrap() & 0xffff, 3, "answered");
+        assert_eq!((tries.load(Ordering::Relaxed), began.elapsed()), (101, Duration::ZERO));
+    }
+}
