@@ -42,6 +42,15 @@ impl Server {
     }
 }
 
+/// Whether this machine has `::1`. A test says loudly what it leaves out where it has not.
+fn has_ipv6() -> bool {
+    let bound = UdpSocket::bind("[::1]:0");
+    if let Err(e) = &bound {
+        eprintln!("SKIPPED: IPv6, since ::1 cannot be bound: {e}");
+    }
+    bound.is_ok()
+}
+
 /// A blocking client asks off the runtime.
 async fn blocking<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(ask).await.unwrap()
@@ -72,7 +81,8 @@ fn ask_tcp(stream: &mut TcpStream, query: &[u8]) -> std::io::Result<Message> {
 
 #[tokio::test]
 async fn queries_are_answered_over_udp_and_tcp() {
-    let server = Server::start("\"127.0.0.1:0\", \"[::1]:0\"", "").await;
+    let listen = if has_ipv6() { "\"127.0.0.1:0\", \"[::1]:0\"" } else { "\"127.0.0.1:0\"" };
+    let server = Server::start(listen, "").await;
     for addr in server.daemon.addrs().to_vec() {
         blocking(move || {
             assert_eq!(ask_udp(&client(addr), &query("p.example", RecordType::A)).answers.len(), 1, "{addr}");
@@ -117,16 +127,19 @@ async fn a_burst_is_answered_to_the_last_query() {
 
 #[tokio::test]
 async fn replies_leave_from_the_address_that_was_asked() {
-    let server = Server::start("\"0.0.0.0:0\", \"[::]:0\"", "").await;
-    let [v4, v6] = server.daemon.addrs()[..] else { panic!("two addresses") };
+    let listen = if has_ipv6() { "\"0.0.0.0:0\", \"[::]:0\"" } else { "\"0.0.0.0:0\"" };
+    let server = Server::start(listen, "").await;
+    let (v4, v6) = (server.addr(), server.daemon.addrs().get(1).copied());
     blocking(move || {
         for last in [1, 2, 3, 77] {
             let asked = SocketAddr::new(Ipv4Addr::new(127, 0, 0, last).into(), v4.port());
             // A connected socket takes replies from the address it asked, and from no other.
             ask_udp(&client(asked), &query("p.example", RecordType::A));
         }
-        let asked = SocketAddr::new(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), v6.port());
-        ask_udp(&client(asked), &query("p.example", RecordType::A));
+        if let Some(v6) = v6 {
+            let asked = SocketAddr::new(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), v6.port());
+            ask_udp(&client(asked), &query("p.example", RecordType::A));
+        }
     })
     .await;
     server.daemon.stop().await;

@@ -38,6 +38,7 @@ fn reason(addr: SocketAddr, e: &io::Error) -> String {
         io::ErrorKind::PermissionDenied if addr.port() < 1024 => {
             "ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE".to_owned()
         }
+        _ if e.raw_os_error() == Some(libc::EAFNOSUPPORT) => "this machine has no IPv6".to_owned(),
         _ => e.to_string(),
     }
 }
@@ -85,8 +86,13 @@ fn bind_one(addr: SocketAddr, workers: NonZeroUsize) -> Result<(Vec<UdpSocket>, 
     Ok((udp, tcp))
 }
 
-/// The first socket is bound without `SO_REUSEPORT`, so that a second server on the same port is an error and not
-/// a silent share; the option is set once the port is ours, which lets the other workers' sockets join.
+/// The first socket is bound without `SO_REUSEPORT`, so that a second server on the port is an error and not a
+/// silent share. There is no gap: a socket without the option never joins a port that is bound, shared or not, and
+/// this very socket is kept, not bound to look and bound again. Of two servers that start at once, the one whose first
+/// socket comes second fails, at whatever stage the other is.
+///
+/// Once the port is ours, the option lets the other workers' sockets join. From then on another program of the same
+/// user could join as well if it asked for that; it would still find the port taken for TCP.
 fn first_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
     let socket = udp(addr)?;
     socket.bind(&addr.into())?;
@@ -123,4 +129,59 @@ fn listener(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOPBACK: &str = "127.5.3.1:0"; // where no other test is
+
+    fn try_bind(addr: SocketAddr) -> Result<Sockets, BindError> {
+        bind(&[addr], NonZeroUsize::new(3).unwrap())
+    }
+
+    #[test]
+    fn port_0_is_one_port_for_all_sockets_of_an_address() {
+        let sockets = try_bind(LOOPBACK.parse().unwrap()).unwrap();
+        let ports: Vec<u16> = sockets.udp.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+        assert_eq!(ports, [sockets.local_addrs()[0].port(); 3]);
+        assert_ne!(ports[0], 0);
+    }
+
+    #[test]
+    fn a_port_that_others_would_share_is_still_theirs() {
+        let theirs = next_udp(LOOPBACK.parse().unwrap()).unwrap();
+        let addr = theirs.local_addr().unwrap();
+        let everywhere = SocketAddr::new([0, 0, 0, 0].into(), addr.port());
+        for addr in [addr, everywhere] {
+            let refused = try_bind(addr).unwrap_err();
+            assert_eq!((refused.protocol, refused.source.kind()), ("UDP", io::ErrorKind::AddrInUse));
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_for_tcp_only_is_taken() {
+        let theirs = TcpListener::bind(LOOPBACK).unwrap();
+        let refused = try_bind(theirs.local_addr().unwrap()).unwrap_err();
+        assert_eq!((refused.protocol, refused.source.kind()), ("TCP", io::ErrorKind::AddrInUse));
+    }
+
+    #[test]
+    fn each_refusal_is_a_sentence() {
+        for (addr, code, sentence) in [
+            ("192.0.2.1:53", libc::EADDRINUSE, "another program listens there"),
+            ("192.0.2.1:53", libc::EADDRNOTAVAIL, "this machine has no such address"),
+            (
+                "192.0.2.1:53",
+                libc::EACCES,
+                "ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE",
+            ),
+            ("[2001:db8::1]:53", libc::EAFNOSUPPORT, "this machine has no IPv6"),
+        ] {
+            let source = io::Error::from_raw_os_error(code);
+            let error = BindError { addr: addr.parse().unwrap(), protocol: "UDP", source };
+            assert_eq!(error.to_string(), format!("cannot listen on {addr} (UDP): {sentence}"));
+        }
+    }
 }
