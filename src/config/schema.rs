@@ -299,6 +299,23 @@ impl Pool {
     }
 }
 
+/// What of a pool has a default, to be printed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct PoolDefaults {
+    policy: Policy,
+    max_answers: NonZeroU16,
+    min_live: ShareText,
+    fail_open: FailOpen,
+}
+
+impl Default for PoolDefaults {
+    fn default() -> Self {
+        let (policy, fail_open) = (Policy::default(), FailOpen::default());
+        Self { policy, max_answers: Pool::max_answers(), min_live: Pool::min_live(), fail_open }
+    }
+}
+
 /// `[pool.member."KEY"]`
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]

@@ -44,6 +44,7 @@ pub(super) fn defaults() -> String {
     struct Defaults {
         server: schema::Server,
         check: BTreeMap<&'static str, schema::Check>,
+        pool: [schema::PoolDefaults; 1],
     }
     let kind = |value| Some(Spanned::new(0..0, value));
     let puppetserver =
@@ -51,9 +52,9 @@ pub(super) fn defaults() -> String {
     let http =
         schema::Check { http: Some(Spanned::new(0..0, schema::Http::default())), ..Default::default() };
     let check = BTreeMap::from([("puppetserver", puppetserver), ("http", http)]);
-    let pool = "[[pool]]\npolicy = \"round-robin\"\nmax-answers = 8\nmin-live = 1\nfail-open = \"all\"\n";
-    match toml::to_string(&Defaults { server: schema::Server::default(), check }) {
-        Ok(text) => text + "\n" + pool,
+    let pool = [schema::PoolDefaults::default()];
+    match toml::to_string(&Defaults { server: schema::Server::default(), check, pool }) {
+        Ok(text) => text,
         Err(e) => unreachable!("the schema is TOML: {e}"),
     }
 }
