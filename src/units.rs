@@ -2,6 +2,7 @@
 //!
 //! Each newtype can only hold what its RFC allows, so that no code behind it has to ask again.
 
+use std::fmt;
 use std::num::NonZeroU16;
 
 /// A time to live in seconds, at most 2^31 - 1 (RFC 2181 §8).
@@ -42,6 +43,17 @@ impl Serial {
     }
 }
 
+/// A key that DNS cookies are made and checked with (RFC 9018 §4: 128 bits).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CookieSecret(pub [u8; 16]);
+
+/// Nobody should find one in a log.
+impl fmt::Debug for CookieSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CookieSecret(..)")
+    }
+}
+
 /// How many members of a pool must be live: a count, or a share of all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
@@ -60,6 +72,9 @@ impl Share {
         }
     }
 }
+
+/// The most records that an answer draws from a pool: drawing looks at all members for each of them.
+pub const MOST_DRAWN: usize = 32;
 
 /// The most records of a pool in one answer.
 pub type MaxAnswers = NonZeroU16;

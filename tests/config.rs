@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use crate::fixtures;
 
 /// Every code that a config, or a config together with its zones, can show.
-pub const CODES: [Code; 14] = [
+pub const CODES: [Code; 15] = [
     Code::ConfigSyntax,
     Code::ConfigUnknownKey,
     Code::ConfigBadValue,
@@ -24,6 +24,7 @@ pub const CODES: [Code; 14] = [
     Code::ConfigUnknownName,
     Code::FileUnreadable,
     Code::BadCertificate,
+    Code::BadSecret,
     Code::DuplicateZone,
     Code::PoolEmpty,
     Code::MemberNoAddress,

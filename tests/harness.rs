@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Record, RecordType};
-use onstage::answer::{Outcome, Peer, ReplyBuf, Via, answer};
+use onstage::answer::{Desk, MAX_MESSAGE, Outcome, Peer, Via, answer};
 use onstage::daemon::{Loaded, load};
 use onstage::plan::Plan;
 use onstage::report::Colour;
@@ -65,18 +65,34 @@ impl Site {
 
     /// The reply to one question.
     pub fn ask(&self, name: &str, record_type: RecordType) -> Message {
-        let mut buf = ReplyBuf::new(0);
-        self.ask_with(&mut buf, Via::Stream, &query(name, record_type)).expect("a reply")
+        self.ask_with(&mut Desk::new(0), Via::Stream, &query(name, record_type)).expect("a reply")
     }
 
     /// The reply to a query in wire form.
-    pub fn ask_with(&self, buf: &mut ReplyBuf, via: Via, query: &[u8]) -> Option<Message> {
-        let peer = Peer { addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300), via };
-        match answer(&self.snapshot, &peer, query, buf) {
-            Outcome::Reply => Some(Message::from_vec(buf.as_bytes()).expect("replies parse")),
-            Outcome::Drop => None,
-        }
+    pub fn ask_with(&self, desk: &mut Desk, via: Via, query: &[u8]) -> Option<Message> {
+        let reply = ask(&self.snapshot, &peer("127.0.0.1", via), desk, query)?;
+        Some(Message::from_vec(&reply).expect("replies parse"))
     }
+}
+
+/// The reply to anyone, as bytes.
+pub fn ask(snapshot: &Snapshot, peer: &Peer, desk: &mut Desk, query: &[u8]) -> Option<Vec<u8>> {
+    let mut reply = vec![0; MAX_MESSAGE];
+    match answer(snapshot, peer, query, desk, &mut reply) {
+        Outcome::Reply(written) => {
+            reply.truncate(written.len);
+            Some(reply)
+        }
+        Outcome::Drop => None,
+    }
+}
+
+/// The moment that tests ask at, in seconds of Unix time.
+pub const NOW: u32 = 1_800_000_000;
+
+/// Who asks from `addr`.
+pub fn peer(addr: &str, via: Via) -> Peer {
+    Peer { addr: SocketAddr::new(addr.parse().expect("an address"), 5300), via, now: NOW }
 }
 
 /// The lineups of a plan whose members are live as told.

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hickory_proto::rr::RecordType;
+use onstage::answer::{Desk, Via};
 use onstage::daemon::{Director, State};
 use onstage::health::{Reason, Verdict};
 use onstage::plan::Plan;
@@ -13,7 +15,7 @@ use onstage::units::{ProbeId, Serial, ZoneId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::harness::load_site;
+use crate::harness::{NOW, ask, load_site, peer, query};
 
 const INTERVAL: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -90,9 +92,9 @@ impl Watch {
         let mut director = Director::new(plan, &state);
         while !director.is_informed() {
             let event = events.recv().await.unwrap();
-            let _ = event.pace.send(director.judge(event.probe, &event.finding));
+            let _ = event.pace.send(director.judge(event.probe, &event.finding, NOW));
         }
-        let reader = director.open(&state).reader();
+        let reader = director.open(&state, NOW).reader();
         Self { world, director, events, reader, _schedule: schedule }
     }
 
@@ -104,7 +106,7 @@ impl Watch {
     async fn until_change(&mut self, most: Duration) -> Option<Duration> {
         let (began, serial) = (Instant::now(), self.serial());
         while let Ok(Some(event)) = timeout_at(began + most, self.events.recv()).await {
-            let _ = event.pace.send(self.director.judge(event.probe, &event.finding));
+            let _ = event.pace.send(self.director.judge(event.probe, &event.finding, NOW));
             if self.serial() != serial {
                 return Some(began.elapsed());
             }
@@ -195,11 +197,9 @@ async fn when_all_fail_all_are_answered() {
     }
     assert_eq!(changes, 3, "two leave, and with the last one the pool fails open");
     let mut reader = watch.reader;
-    let mut buf = onstage::answer::ReplyBuf::new(0);
-    let query = crate::harness::query("puppet.example.org", hickory_proto::rr::RecordType::A);
-    let peer = onstage::answer::Peer { addr: ([127, 0, 0, 1], 53).into(), via: onstage::answer::Via::Stream };
-    onstage::answer::answer(reader.load(), &peer, &query, &mut buf);
-    assert_eq!(buf.as_bytes()[7], 3, "three answers");
+    let query = query("puppet.example.org", RecordType::A);
+    let reply = ask(reader.load(), &peer("127.0.0.1", Via::Stream), &mut Desk::new(0), &query).unwrap();
+    assert_eq!(reply[7], 3, "three answers");
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,7 +211,7 @@ async fn the_serial_rises_with_each_change_and_across_restarts() {
     assert_eq!(watch.serial(), Serial(2));
     for (state, at_least) in [(watch.director.last_state(), Serial(3)), (watch.director.state(), Serial(4))] {
         let mut next = Director::new(plan(), &state);
-        let serial = next.open(&state).current().serial(ZoneId(0));
+        let serial = next.open(&state, NOW).current().serial(ZoneId(0));
         assert!(serial == at_least || serial.is_after(at_least), "{serial:?}");
     }
 }
@@ -224,7 +224,7 @@ async fn who_has_no_verdict_is_taken_as_the_last_run_left_it() {
     state.up.insert(plan.probes[2].key(), false);
     let mut director = Director::new(plan, &state);
     let views = director.views();
-    director.open(&state);
+    director.open(&state, NOW);
     let up: Vec<bool> = views.borrow().iter().map(|observed| observed.is_up()).collect();
     assert_eq!(up, [false, true, false]);
 }

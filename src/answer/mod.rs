@@ -1,9 +1,10 @@
 //! Query bytes in, reply bytes out: a pure function of one snapshot.
 //!
 //! ```text
-//!  query ──Query::parse──▶ Snapshot::find ──▶ template ──compose──▶ reply
-//!            │ Outcome::Drop: no header, or a response
-//!            └ FORMERR, NOTIMP, BADVERS, REFUSED: header, and what of the question could be read
+//!  query ──Query::parse──▶ judge ──▶ Snapshot::find ──▶ template ──compose──▶ reply
+//!            │               │          └ below a DNAME: redirect
+//!            │               └ class CH: chaos; not for us: an rcode
+//!            └ Outcome::Drop: no header, or a response
 //! ```
 //!
 //! It does not fail, block, allocate or log. Every transport calls it, and so do the tests.
@@ -11,77 +12,85 @@
 //! | RFC | what | status |
 //! |---|---|---|
 //! | 1034 §4.3.2 | the algorithm: CNAME chains, wildcards, delegations | whole |
-//! | 1035 §4.1 | messages; §4.1.4 compression | whole |
-//! | 2181 §5, §9 | RRsets are whole or absent; TC | whole |
-//! | 2308 | negative answers carry the SOA | whole |
-//! | 3597 | unknown types | whole |
-//! | 4343 | names compare without case, and come back as they were sent | whole |
-//! | 4592 | wildcards, empty non-terminals | whole |
-//! | 6891 | EDNS(0): sizes, BADVERS, unknown options | whole |
-//! | 8020 | NXDOMAIN means that nothing is below | whole |
-//! | 8482 §4.2 | ANY is answered with HINFO | whole |
 //! | 9471 | glue that does not fit sets TC | whole |
-//! | 9715 | no fragments: at most `udp-size` over UDP | whole |
-//! | 1995, 5936 | transfers | refused |
-//! | 2136, 1996 | UPDATE, NOTIFY | NOTIMP |
 
+mod chaos;
 mod compose;
+mod cookie;
 mod edns;
+mod page;
 mod query;
+mod redirect;
+mod subnet;
 
 use std::net::SocketAddr;
 
-use crate::snapshot::Snapshot;
-use query::{Query, Refusal};
+use crate::snapshot::draw::Places;
+use crate::snapshot::{Hit, Snapshot};
+use compose::Composer;
+use edns::{Edns, ExtendedError, ReplyOpt};
+use page::Page;
+use query::{Lowered, Query, Refusal, Subject};
 
-/// Who asks, and over what.
+pub use compose::truncate;
+pub use subnet::network;
+
+/// Who asks, over what, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer {
     /// The source of the query.
     pub addr: SocketAddr,
     /// What carries it.
     pub via: Via,
+    /// Seconds of Unix time: cookies have an age (RFC 9018 §4.3).
+    pub now: u32,
 }
 
-/// What carries a query: it decides how long a reply may be.
+/// What carries a query: it decides how long a reply may be, and what may be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// UDP: the reply must fit, or is truncated.
     Datagram,
     /// TCP: up to 65,535 bytes.
     Stream,
+    /// TLS, HTTPS or QUIC: as TCP, and padded.
+    Encrypted,
 }
 
 /// What became of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The reply is in the buffer.
-    Reply,
+    Reply(Reply),
     /// No reply is sent: the query has no header, or is itself a response.
     Drop,
 }
 
-/// Room for one reply, kept by whoever calls [`answer`] and used again for each query.
-#[derive(Debug)]
-pub struct ReplyBuf {
-    bytes: Box<[u8]>,
-    len: usize,
-    turn: u32,
+/// A reply that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// How many bytes of the buffer it is.
+    pub len: usize,
+    /// The rcode, with its upper bits (RFC 6891 §6.1.3).
+    pub rcode: u16,
+    /// Whether TC is set.
+    pub is_truncated: bool,
+    /// Whether the client has shown a cookie of ours: it is where it says it is.
+    pub is_known: bool,
 }
 
-impl ReplyBuf {
-    /// The longest reply there is, in bytes.
-    pub const SIZE: usize = 65_535;
+/// What whoever calls [`answer`] keeps from one query to the next.
+#[derive(Debug)]
+pub struct Desk {
+    turn: u32,
+    lowered: Lowered,
+}
 
-    /// Room for any reply. `seed` decides where its rotation starts: callers differ in it, so that many
-    /// short-lived ones do not all answer the same member first.
+impl Desk {
+    /// `seed` decides where its rotation starts: callers differ in it, so that many short-lived ones do not all
+    /// answer the same member first.
     pub fn new(seed: u32) -> Self {
-        Self { bytes: vec![0; Self::SIZE].into(), len: 0, turn: seed }
-    }
-
-    /// The reply, after an [`Outcome::Reply`].
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        Self { turn: seed, lowered: Lowered::new() }
     }
 
     /// Where the next rotation starts, as a fraction of 2^32 of a ring.
@@ -95,26 +104,73 @@ impl ReplyBuf {
     }
 }
 
-/// Answers `query` from `snapshot` into `reply`.
-pub fn answer(snapshot: &Snapshot, peer: &Peer, query: &[u8], reply: &mut ReplyBuf) -> Outcome {
-    let mut name = query::NameBuf::new();
-    match Query::parse(query, &mut name) {
-        Ok(query) => reply_to(snapshot, peer, &query, reply),
-        Err(Refusal::Silence) => return Outcome::Drop,
-        Err(Refusal::Header(rcode)) => compose::header_only(query, rcode, reply),
+/// The longest message there is, in bytes.
+pub const MAX_MESSAGE: usize = 65_535;
+
+/// The shortest buffer for replies that [`answer`] takes: every client takes so much (RFC 1035 §4.2.1).
+pub const MIN_MESSAGE: usize = 512;
+
+/// Answers `query` from `snapshot` into `reply`, which holds at least [`MIN_MESSAGE`] bytes. A reply that is longer than
+/// the buffer is truncated, as one that is longer than the client takes.
+pub fn answer(snapshot: &Snapshot, peer: &Peer, query: &[u8], desk: &mut Desk, reply: &mut [u8]) -> Outcome {
+    let room = reply.len();
+    let page = Page::new(reply);
+    match Query::parse(query) {
+        Ok(query) => Outcome::Reply(reply_to(snapshot, peer, &query, desk, room, page)),
+        Err(Refusal::Silence) => Outcome::Drop,
+        Err(Refusal::Header(rcode)) => Outcome::Reply(compose::header_only(query, rcode, page)),
     }
-    Outcome::Reply
 }
 
-fn reply_to(snapshot: &Snapshot, peer: &Peer, query: &Query<'_>, reply: &mut ReplyBuf) {
-    let limit = limit(snapshot, peer.via, query);
-    let edns = query.edns.map(|edns| edns.reply(snapshot.udp_size()));
-    match query.judge() {
-        Err(rcode) => compose::without_records(query, rcode, edns, reply),
-        Ok(()) => match snapshot.find(query.name, query.record_type) {
-            Some(hit) => compose::from_template(query, &hit, edns, limit, reply),
-            None => compose::without_records(query, query::REFUSED, edns, reply),
+fn reply_to(
+    snapshot: &Snapshot,
+    peer: &Peer,
+    query: &Query<'_>,
+    desk: &mut Desk,
+    room: usize,
+    page: Page<'_>,
+) -> Reply {
+    let (opt, is_known) = match &query.edns {
+        None => (None, false),
+        Some(edns) => reply_opt(snapshot, peer, edns),
+    };
+    let limit = limit(snapshot, peer.via, query).min(room);
+    let composer = Composer::new(query, opt, limit, page);
+    let turn = desk.next_turn();
+    let reply = match query.judge() {
+        Ok(Subject::Zones) => match snapshot.find(desk.lowered.lower(query.name()), query.record_type()) {
+            Some(hit) => {
+                let chance = Chance { turn, peer, query };
+                match hit.redirect {
+                    None => composer.records(&hit, &chance.choose(&hit)),
+                    Some(_) => composer.redirected(snapshot, &hit, &chance),
+                }
+            }
+            None => composer.without_records(query::REFUSED, Some(ExtendedError::NotAuthoritative)),
         },
+        Ok(Subject::Server) => composer.about_us(snapshot, peer, desk.lowered.lower(query.name())),
+        Ok(Subject::Cookie) => composer.without_records(0, None),
+        Err(rcode) => composer.without_records(rcode, extended(rcode)),
+    };
+    Reply { is_known, ..reply }
+}
+
+/// The OPT record to send back, and whether the query's cookie is ours.
+fn reply_opt<'s>(snapshot: &'s Snapshot, peer: &Peer, edns: &Edns<'_>) -> (Option<ReplyOpt<'s>>, bool) {
+    let terms = snapshot.terms();
+    let checked = edns.options.cookie.and_then(|(client, server)| {
+        cookie::check(*client, server, peer.addr.ip(), peer.now, snapshot.secrets())
+    });
+    let cookie = checked.map(|checked| checked.cookie);
+    let opt = edns.reply(terms.udp_size, &terms.nsid, peer.via, terms.keepalive, cookie);
+    (Some(opt), checked.is_some_and(|checked| checked.is_valid))
+}
+
+const fn extended(rcode: u16) -> Option<ExtendedError> {
+    match rcode {
+        query::REFUSED => Some(ExtendedError::Prohibited),
+        query::NOTIMP => Some(ExtendedError::NotSupported),
+        _ => None,
     }
 }
 
@@ -122,10 +178,30 @@ fn reply_to(snapshot: &Snapshot, peer: &Peer, query: &Query<'_>, reply: &mut Rep
 fn limit(snapshot: &Snapshot, via: Via, query: &Query<'_>) -> usize {
     const WITHOUT_EDNS: u16 = 512;
     match via {
-        Via::Stream => ReplyBuf::SIZE,
+        Via::Stream | Via::Encrypted => MAX_MESSAGE,
         Via::Datagram => {
             let asked = query.edns.map_or(WITHOUT_EDNS, |edns| edns.udp_size.max(WITHOUT_EDNS));
-            usize::from(asked.min(snapshot.udp_size()))
+            usize::from(asked.min(snapshot.terms().udp_size.max(WITHOUT_EDNS)))
         }
+    }
+}
+
+/// What decides which members of a pool a query is answered with.
+struct Chance<'c> {
+    turn: u32,
+    peer: &'c Peer,
+    query: &'c Query<'c>,
+}
+
+impl Chance<'_> {
+    #[inline]
+    fn choose(&self, hit: &Hit<'_>) -> Places {
+        hit.answers.choose(hit.template, self.turn, || self.network())
+    }
+
+    /// What the resolver tells of the client's network, else that of the resolver.
+    fn network(&self) -> u64 {
+        let told = self.query.edns.and_then(|edns| edns.options.subnet).and_then(|subnet| subnet.network());
+        told.unwrap_or_else(|| network(self.peer.addr.ip()))
     }
 }

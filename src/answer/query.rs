@@ -19,6 +19,7 @@ const QR: u16 = 0x8000;
 const OPCODE: u16 = 0x7800;
 
 const CLASS_IN: u16 = 1;
+const CLASS_CH: u16 = 3;
 const TYPE_OPT: u16 = 41;
 const TYPE_TSIG: u16 = 250;
 const TYPE_IXFR: u16 = 251;
@@ -26,34 +27,52 @@ const TYPE_AXFR: u16 = 252;
 const TYPE_MAILB: u16 = 253;
 const TYPE_MAILA: u16 = 254;
 
-/// Room for the lowered name of a question.
-pub(super) type NameBuf = NameBytes<{ name::MAX_LEN }>;
+/// Room for the lowered name of a question, in whole [`Lowered::STRIDE`]s.
+#[derive(Debug)]
+pub(super) struct Lowered([u8; name::MAX_LEN.next_multiple_of(Self::STRIDE)]);
 
-/// Bytes on the stack.
-pub(super) struct NameBytes<const N: usize>([u8; N]);
+impl Lowered {
+    /// How many bytes are lowered at once.
+    const STRIDE: usize = 16;
 
-impl<const N: usize> NameBytes<N> {
     pub(super) const fn new() -> Self {
-        Self([0; N])
+        Self([0; name::MAX_LEN.next_multiple_of(Self::STRIDE)])
+    }
+
+    /// `name` in lower case. Lengths of labels are below `A`, so that they stay as they are.
+    pub(super) fn lower(&mut self, name: &[u8]) -> &[u8] {
+        self.0[..name.len()].copy_from_slice(name);
+        for stride in
+            self.0[..name.len().next_multiple_of(Self::STRIDE)].as_chunks_mut::<{ Self::STRIDE }>().0
+        {
+            *stride = stride.map(|byte| byte | u8::from(byte.is_ascii_uppercase()) << 5);
+        }
+        &self.0[..name.len()]
     }
 }
 
 /// A query that could be read.
 #[derive(Debug)]
 pub(super) struct Query<'q> {
-    /// The first four bytes: id and flags.
+    /// The first two bytes.
     pub(super) id: [u8; 2],
-    /// RD as it came.
+    /// The flags as they came.
     pub(super) flags: u16,
-    /// Name, type and class as they came.
+    /// Name, type and class as they came; nothing where only a cookie is asked for (RFC 7873 §5.4).
     pub(super) question: &'q [u8],
-    /// The name, lowered.
-    pub(super) name: &'q [u8],
-    /// QTYPE.
-    pub(super) record_type: u16,
-    class: u16,
     /// The OPT record.
-    pub(super) edns: Option<Edns>,
+    pub(super) edns: Option<Edns<'q>>,
+}
+
+/// What a query is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// Records of the zones.
+    Zones,
+    /// The server itself: class CH.
+    Server,
+    /// A cookie alone.
+    Cookie,
 }
 
 /// Why a query gets no real answer.
@@ -69,73 +88,74 @@ pub(super) enum Refusal {
 const MALFORMED: Refusal = Refusal::Header(FORMERR);
 
 impl<'q> Query<'q> {
-    /// Reads `message`; its lowered name goes to `name`.
-    pub(super) fn parse(message: &'q [u8], name: &'q mut NameBuf) -> Result<Self, Refusal> {
-        let (header, body) = message.split_at_checked(HEADER).ok_or(Refusal::Silence)?;
-        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        let flags = word(2);
-        if flags & QR != 0 {
-            return Err(Refusal::Silence);
+    /// Reads `message`.
+    pub(super) fn parse(message: &'q [u8]) -> Result<Self, Refusal> {
+        let (header, body) = message.split_first_chunk::<HEADER>().ok_or(Refusal::Silence)?;
+        let [id @ .., _, _, _, _, _, _, _, _, _, _] = *header;
+        let flags = u16::from_be_bytes([header[2], header[3]]);
+        if flags & (QR | OPCODE) != 0 {
+            return Err(if flags & QR != 0 { Refusal::Silence } else { Refusal::Header(NOTIMP) });
         }
-        if flags & OPCODE != 0 {
-            return Err(Refusal::Header(NOTIMP));
-        }
-        let [questions, answers, authorities, additionals] = [4, 6, 8, 10].map(word);
-        if (questions, answers, authorities) != (1, 0, 0) {
+        let counts = [4, 6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
+        let [questions @ (0 | 1), 0, 0, additionals] = counts else { return Err(MALFORMED) };
+        let question_len = if questions == 0 { 0 } else { name_len(body).ok_or(MALFORMED)? + 4 };
+        let (question, rest) = body.split_at_checked(question_len).ok_or(MALFORMED)?;
+        let edns =
+            if additionals == 0 && rest.is_empty() { None } else { read_additionals(rest, additionals)? };
+        if questions == 0 && edns.is_none_or(|edns| edns.options.cookie.is_none()) {
             return Err(MALFORMED);
         }
-        let name_len = lower_name(body, &mut name.0).ok_or(MALFORMED)?;
-        let (question, rest) = body.split_at_checked(name_len + 4).ok_or(MALFORMED)?;
-        let word = |at: usize| u16::from_be_bytes([question[at], question[at + 1]]);
-        Ok(Self {
-            id: [header[0], header[1]],
-            flags,
-            question,
-            name: &name.0[..name_len],
-            record_type: word(name_len),
-            class: word(name_len + 2),
-            edns: read_additionals(rest, additionals)?,
-        })
+        Ok(Self { id, flags, question, edns })
     }
 
-    /// Whether it can be looked up; if not, the rcode it gets.
-    pub(super) fn judge(&self) -> Result<(), u16> {
+    /// The name of the question, as it came.
+    pub(super) fn name(&self) -> &'q [u8] {
+        &self.question[..self.question.len().saturating_sub(4)]
+    }
+
+    /// QTYPE.
+    pub(super) fn record_type(&self) -> u16 {
+        self.word_from_end(4)
+    }
+
+    fn word_from_end(&self, from_end: usize) -> u16 {
+        let at = self.question.len().saturating_sub(from_end);
+        self.question.get(at..at + 2).map_or(0, |word| u16::from_be_bytes([word[0], word[1]]))
+    }
+
+    /// What is to be looked up; if nothing, the rcode it gets.
+    pub(super) fn judge(&self) -> Result<Subject, u16> {
         if self.edns.is_some_and(|edns| edns.version > 0) {
             return Err(BADVERS);
         }
-        if self.class != CLASS_IN {
-            return Err(REFUSED);
-        }
-        match self.record_type {
-            TYPE_AXFR | TYPE_IXFR => Err(REFUSED),
-            TYPE_MAILA | TYPE_MAILB => Err(NOTIMP),
-            TYPE_OPT | TYPE_TSIG => Err(FORMERR),
-            _ => Ok(()),
+        match (self.word_from_end(2), self.record_type()) {
+            (CLASS_IN, 1 | 28) => Ok(Subject::Zones),
+            (0, 0) if self.question.is_empty() => Ok(Subject::Cookie),
+            (_, TYPE_OPT | TYPE_TSIG) => Err(FORMERR),
+            (CLASS_CH, _) => Ok(Subject::Server),
+            (CLASS_IN, TYPE_AXFR | TYPE_IXFR) => Err(REFUSED),
+            (CLASS_IN, TYPE_MAILA | TYPE_MAILB) => Err(NOTIMP),
+            (CLASS_IN, _) => Ok(Subject::Zones),
+            _ => Err(REFUSED),
         }
     }
 }
 
-/// Copies an uncompressed name in lower case; its length.
-fn lower_name(body: &[u8], lowered: &mut [u8]) -> Option<usize> {
-    const POINTER_OR_RESERVED: u8 = 0xc0;
+/// The length of an uncompressed name in wire form.
+#[inline]
+fn name_len(body: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        let len = *body.get(at)?;
-        if len & POINTER_OR_RESERVED != 0 {
-            return None;
+        match *body.get(at)? {
+            0 => return (at < name::MAX_LEN).then_some(at + 1),
+            len @ 1..=63 => at += 1 + usize::from(len),
+            _ => return None,
         }
-        let end = at + 1 + usize::from(len);
-        lowered.get_mut(at..end)?.copy_from_slice(body.get(at..end)?);
-        lowered[at + 1..end].make_ascii_lowercase();
-        if len == 0 {
-            return Some(end);
-        }
-        at = end;
     }
 }
 
 /// The OPT record among the additional records, which are all there may be behind the question.
-fn read_additionals(mut rest: &[u8], count: u16) -> Result<Option<Edns>, Refusal> {
+fn read_additionals(mut rest: &[u8], count: u16) -> Result<Option<Edns<'_>>, Refusal> {
     let mut edns = None;
     for _ in 0..count {
         let (record, behind) = read_record(rest).ok_or(MALFORMED)?;

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::name::Name;
 use crate::report::Location;
 use crate::units::{MaxAnswers, Share};
@@ -43,6 +45,16 @@ pub struct Server {
     pub workers: Option<NonZeroUsize>,
     /// Largest UDP reply in bytes, 512 to 4096.
     pub udp_size: u16,
+    /// The CPUs that the UDP threads are bound to, in turn; empty: the scheduler decides.
+    pub cpus: Vec<usize>,
+    /// Which server this is (RFC 5001); empty: nobody is told.
+    pub nsid: String,
+    /// Who may ask for version, id and the health of pools.
+    pub insiders: Vec<IpNet>,
+    /// The secrets of DNS cookies, one a line in hexadecimal; `None`: the server makes its own.
+    pub cookie_secret_file: Option<Located<PathBuf>>,
+    /// How many replies a network gets.
+    pub rate_limit: RateLimit,
     /// The user to become once the sockets are bound.
     pub user: Option<Located<String>>,
     /// Where serials and the last observed health are kept.
@@ -51,6 +63,15 @@ pub struct Server {
     pub first_round: Duration,
     /// `tcp = {…}`
     pub tcp: Tcp,
+}
+
+/// `[server] rate-limit`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// UDP replies a second to one IPv4 /24 or IPv6 /56; `None`: as many as it asks for.
+    pub per_second: Option<NonZeroU32>,
+    /// Every so many-th reply above that is an empty truncated one, which real clients ask again over TCP; 0: none.
+    pub slip: u32,
 }
 
 /// `[server] tcp`
@@ -167,6 +188,8 @@ pub struct Pool {
     pub name: Located<Name>,
     /// The check that its members are probed with.
     pub check: Arc<Check>,
+    /// Who is answered in which order.
+    pub policy: Policy,
     /// The most members in one answer.
     pub max_answers: MaxAnswers,
     /// Fewer live members than this: the pool fails open.
@@ -175,6 +198,19 @@ pub struct Pool {
     pub fail_open: FailOpen,
     /// `[pool.member.KEY]`
     pub members: Vec<Member>,
+}
+
+/// Who of a pool is answered, and in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Each live member is first equally often.
+    RoundRobin,
+    /// The same clients meet the same members.
+    Sticky,
+    /// Members are drawn by their weights.
+    Weighted,
+    /// The members of the lowest tier that has a live one, in turn.
+    Failover,
 }
 
 /// What a pool answers with fewer live members than `min-live`.
@@ -199,6 +235,10 @@ pub struct Member {
     pub address: Option<IpAddr>,
     /// The port to probe, where it differs.
     pub port: Option<NonZeroU16>,
+    /// Its chance beside the others'.
+    pub weight: NonZeroU16,
+    /// A lower one is answered first.
+    pub tier: u32,
 }
 
 /// How the config names a member.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use serde_spanned::Spanned;
 use super::decode::nearest;
 use super::schema::{self, File};
 use super::settings::{
-    Body, Check, Config, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Pool, Server, Tcp, TcpCheck,
-    TlsCheck, Trust, ZoneFile,
+    Body, Check, Config, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool, RateLimit,
+    Server, Tcp, TcpCheck, TlsCheck, Trust, ZoneFile,
 };
 use crate::name::Name;
 use crate::report::{Code, Location, Problem, Report, SourceId};
@@ -94,6 +95,14 @@ impl Settler<'_> {
             listen: server.listen.into_iter().map(Spanned::into_inner).collect(),
             workers: server.workers,
             udp_size: server.udp_size.0,
+            cpus: server.cpus,
+            nsid: server.nsid.map_or_else(String::new, |nsid| nsid.0),
+            insiders: server.chaos,
+            cookie_secret_file: server.cookie_secret_file.map(|path| self.path(path)),
+            rate_limit: RateLimit {
+                per_second: NonZeroU32::new(server.rate_limit.per_second),
+                slip: server.rate_limit.slip,
+            },
             user: server.user.map(|user| self.located(user)),
             state_dir: self.folder.join(server.state_dir),
             first_round: server.first_round.0,
@@ -280,13 +289,18 @@ impl Settler<'_> {
     }
 
     fn pool(&mut self, pool: schema::Pool, checks: &mut BTreeMap<String, Arc<Check>>) -> Option<Pool> {
-        let schema::Policy::RoundRobin = pool.policy;
         let name = self.located(pool.name);
         let check = self.check_of(&self.located(pool.check), checks);
         let members = pool.member.into_iter().filter_map(|(key, member)| self.member(key, member)).collect();
         Some(Pool {
             name: Located { value: name.value.0, at: name.at },
             check: check?,
+            policy: match pool.policy {
+                schema::Policy::RoundRobin => Policy::RoundRobin,
+                schema::Policy::Sticky => Policy::Sticky,
+                schema::Policy::Weighted => Policy::Weighted,
+                schema::Policy::Failover => Policy::Failover,
+            },
             max_answers: pool.max_answers,
             min_live: pool.min_live.0,
             fail_open: match pool.fail_open {
@@ -339,6 +353,8 @@ impl Settler<'_> {
             label: member.label,
             address: member.address,
             port: member.port,
+            weight: member.weight.unwrap_or(NonZeroU16::MIN),
+            tier: member.tier.unwrap_or(1),
         })
     }
 

@@ -50,6 +50,20 @@ impl TryFrom<u16> for UdpSize {
     }
 }
 
+/// Which server this is: up to 64 printable characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct ServerId(pub(super) String);
+
+impl TryFrom<String> for ServerId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        if fits { Ok(Self(text)) } else { Err("an id has 1 to 64 printable ASCII characters".to_owned()) }
+    }
+}
+
 /// A domain name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

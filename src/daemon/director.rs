@@ -10,20 +10,24 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::account::{Sighting, account};
+use super::cookies;
 use super::state::{Lease, State};
 use crate::health::{Observed, Pace, Thresholds, Verdict};
 use crate::plan::{Member, Plan, Pool, Probe};
 use crate::probe::Finding;
-use crate::snapshot::{Compiler, Lineup, Mode, Publisher};
-use crate::units::{PoolId, ProbeId, Serial, ZoneId};
+use crate::snapshot::{Account, Compiler, Lineup, Mode, Publisher, Snapshot};
+use crate::units::{CookieSecret, PoolId, ProbeId, Serial, ZoneId};
 
 /// The state of everything that is probed, and the way to the snapshot.
 #[derive(Debug)]
 pub struct Director {
     plan: Arc<Plan>,
     compiler: Compiler,
-    observed: Vec<Observed>,
+    sightings: Vec<Sighting>,
     lineups: Vec<Lineup>,
+    /// When each lineup began, in seconds of Unix time.
+    began: Vec<u32>,
     leases: Vec<Lease>,
     /// The pools of each probe.
     pools: Vec<Vec<PoolId>>,
@@ -51,8 +55,9 @@ impl Director {
             .map(|zone| Lease::start(zone.serial, state.serials.get(&zone.origin.to_string()).copied()));
         Self {
             compiler: Compiler::new(Arc::clone(&plan)),
-            observed: vec![Observed::Unknown; plan.probes.len()],
+            sightings: vec![Sighting { observed: Observed::Unknown, since: None }; plan.probes.len()],
             lineups: Vec::new(),
+            began: Vec::new(),
             leases: leases.collect(),
             pools: pools_of_probes(&plan),
             unknown: plan.probes.len(),
@@ -62,18 +67,25 @@ impl Director {
         }
     }
 
-    /// Takes one verdict in; when to ask this member again.
-    pub fn judge(&mut self, id: ProbeId, finding: &Finding) -> Pace {
+    /// Takes one verdict in, `now` in seconds of Unix time; when to ask this member again.
+    pub fn judge(&mut self, id: ProbeId, finding: &Finding, now: u32) -> Pace {
         let probe = &self.plan.probes[id.index()];
         let thresholds = Thresholds { fall: probe.check.fall, rise: probe.check.rise };
-        let before = self.observed[id.index()];
+        let sighting = &mut self.sightings[id.index()];
+        let before = sighting.observed;
         let after = before.after(finding.verdict, thresholds);
-        self.observed[id.index()] = after;
+        sighting.observed = after;
         self.unknown -= usize::from(before == Observed::Unknown);
-        if before.as_str() != after.as_str() {
+        let is_transition = before.as_str() != after.as_str();
+        if is_transition {
+            sighting.since = Some(now);
             log_transition(probe, before, after, finding);
-            self.redraw(&self.pools[id.index()].clone());
-            self.views.send_replace(self.observed.clone());
+        }
+        if is_transition || before.reason() != after.reason() {
+            self.redraw(&self.pools[id.index()].clone(), now);
+        }
+        if is_transition {
+            self.views.send_replace(self.observed());
         }
         after.pace()
     }
@@ -85,19 +97,22 @@ impl Director {
 
     /// Ends the first round: who has no verdict yet is taken as `state` left them, and the first snapshot is
     /// compiled and published.
-    pub fn open(&mut self, state: &State) -> &Publisher {
-        for (probe, observed) in self.plan.probes.iter().zip(&mut self.observed) {
-            if let (Observed::Unknown, Some(true)) = (*observed, state.up.get(&probe.key())) {
-                *observed = Observed::UP;
+    pub fn open(&mut self, state: &State, now: u32) -> &Publisher {
+        for (probe, sighting) in self.plan.probes.iter().zip(&mut self.sightings) {
+            if let (Observed::Unknown, Some(true)) = (sighting.observed, state.up.get(&probe.key())) {
+                sighting.observed = Observed::UP;
             }
         }
         self.unknown = 0;
-        self.views.send_replace(self.observed.clone());
+        self.views.send_replace(self.observed());
         self.lineups = self.plan.pools.iter().map(|pool| Lineup::of(pool, &self.live(pool), None)).collect();
         for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
             log_lineup(pool, lineup);
         }
+        self.began = vec![now; self.lineups.len()];
+        let accounts = (0..self.lineups.len()).map(|pool| Arc::new(self.account(pool))).collect();
         let first = self.compiler.compile(&self.lineups, &self.serials());
+        let first = first.with_accounts(accounts).with_secrets(Arc::clone(&self.plan.secrets));
         self.stage = Stage::Open(Publisher::new(first));
         match &self.stage {
             Stage::Open(publisher) => publisher,
@@ -113,11 +128,11 @@ impl Director {
     /// What the next run should know if this one ends without warning.
     pub fn state(&self) -> State {
         let zones = self.plan.zones.iter().zip(&self.leases);
-        let probes = self.plan.probes.iter().zip(&self.observed);
+        let probes = self.plan.probes.iter().zip(self.observed());
         State {
             serials: zones.map(|(zone, lease)| (zone.origin.to_string(), lease.stored())).collect(),
             up: probes
-                .filter(|&(_, &observed)| observed != Observed::Unknown)
+                .filter(|(_, observed)| *observed != Observed::Unknown)
                 .map(|(probe, observed)| (probe.key(), observed.is_up()))
                 .collect(),
         }
@@ -130,8 +145,21 @@ impl Director {
         State { serials, ..self.state() }
     }
 
-    /// Draws the lineups of some pools anew, and publishes if any of them changed.
-    fn redraw(&mut self, pools: &[PoolId]) {
+    /// Whether nobody gives it secrets for DNS cookies.
+    pub fn makes_secrets(&self) -> bool {
+        self.plan.secrets.is_empty()
+    }
+
+    /// From now on cookies are made with `newest`; those of the secret before are still good.
+    pub fn roll_secrets(&mut self, newest: CookieSecret) {
+        let Stage::Open(publisher) = &self.stage else { return };
+        let current = publisher.current();
+        let secrets = cookies::roll(current.secrets(), newest);
+        publisher.publish(Snapshot::clone(&current).with_secrets(secrets));
+    }
+
+    /// Draws the lineups of some pools anew, and publishes them and what is told about them.
+    fn redraw(&mut self, pools: &[PoolId], now: u32) {
         let Stage::Open(publisher) = &self.stage else { return };
         let mut changed = Vec::new();
         for &id in pools {
@@ -140,18 +168,29 @@ impl Director {
             if lineup != self.lineups[id.index()] {
                 log_lineup(pool, &lineup);
                 self.lineups[id.index()] = lineup;
+                self.began[id.index()] = now;
                 changed.push(id);
             }
-        }
-        if changed.is_empty() {
-            return;
         }
         let zones: BTreeSet<ZoneId> = changed.iter().flat_map(|&pool| self.compiler.zones_of(pool)).collect();
         for zone in zones {
             self.leases[zone.index()].advance();
         }
-        let next = self.compiler.recompile(&publisher.current(), &changed, &self.lineups, &self.serials());
-        publisher.publish(next);
+        let current = publisher.current();
+        let mut accounts = current.all_accounts().to_vec();
+        for &id in pools {
+            accounts[id.index()] = Arc::new(self.account(id.index()));
+        }
+        let next = self.compiler.recompile(&current, &changed, &self.lineups, &self.serials());
+        publisher.publish(next.with_accounts(accounts.into()));
+    }
+
+    fn account(&self, pool: usize) -> Account {
+        account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings)
+    }
+
+    fn observed(&self) -> Vec<Observed> {
+        self.sightings.iter().map(|sighting| sighting.observed).collect()
     }
 
     fn live(&self, pool: &Pool) -> Vec<bool> {
@@ -159,7 +198,8 @@ impl Director {
     }
 
     fn is_live(&self, member: &Member) -> bool {
-        !member.probes.is_empty() && member.probes.iter().all(|probe| self.observed[probe.index()].is_up())
+        !member.probes.is_empty()
+            && member.probes.iter().all(|probe| self.sightings[probe.index()].observed.is_up())
     }
 
     fn serials(&self) -> Vec<Serial> {

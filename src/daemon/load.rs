@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::cookies;
 use super::network::Network;
 use crate::config::{self, Authorities, Check, Config, Located};
 use crate::plan::{self, Plan, Probe};
 use crate::probe::{Prober, Target};
 use crate::report::{Code, Problem, Report, Sources};
+use crate::units::CookieSecret;
 use crate::zone::{self, Zone};
 
 /// Everything that serving needs, checked.
@@ -54,7 +56,8 @@ fn read_all(
     let config = config::read(path, sources, report)?;
     let zones = read_zones(&config, sources, report);
     let authorities = read_authorities(&config, read, report);
-    let plan = plan::build(config, zones?, report)?;
+    let secrets = read_secrets(config.server.cookie_secret_file.as_ref(), read, report);
+    let plan = Plan { secrets, ..plan::build(config, zones?, report)? };
     let network = network(&plan.probes, &authorities, report);
     (!report.has_errors()).then(|| Loaded { plan: Arc::new(plan), network: Arc::new(network) })
 }
@@ -103,6 +106,24 @@ fn read_zones(config: &Config, sources: &mut Sources<'_>, report: &mut Report) -
         })
         .collect();
     zones.into_iter().collect()
+}
+
+/// The secrets of DNS cookies, none where none are configured.
+fn read_secrets(
+    file: Option<&Located<PathBuf>>,
+    read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    report: &mut Report,
+) -> Arc<[CookieSecret]> {
+    let Some(file) = file else { return Arc::default() };
+    match read(&file.value).map(|text| cookies::read(&String::from_utf8_lossy(&text))) {
+        Ok(Ok(secrets)) => return secrets,
+        Ok(Err(why)) => report.push(
+            Problem::error(Code::BadSecret, file.at.clone(), format!("`{}`: {why}", file.value.display()))
+                .label("the secrets of DNS cookies are read from it"),
+        ),
+        Err(e) => report.push(unreadable(file, &e)),
+    }
+    Arc::default()
 }
 
 /// The bundles that checks name, each read once.

@@ -7,6 +7,8 @@
 //! The sockets are bound before the first round, so that a port in use is told at once and root is dropped
 //! before anything is dialled; nothing is answered before the round has ended.
 
+mod account;
+mod cookies;
 mod director;
 mod load;
 mod network;
@@ -19,10 +21,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -38,6 +41,8 @@ pub use state::{Lease, Read, State, StateFile};
 
 /// How many verdicts may wait to be judged; probes wait beyond that.
 const WAITING_VERDICTS: usize = 1024;
+/// How long cookies are made with one secret, where no file says otherwise.
+const SECRET_LIFE: Duration = Duration::from_secs(86_400);
 
 /// Why the server could not start. Each is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +155,7 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
 }
 
 fn judge(director: &mut Director, event: Event) {
-    let pace = director.judge(event.probe, &event.finding);
+    let pace = director.judge(event.probe, &event.finding, unix_now());
     let _ = event.pace.send(pace); // a probe that was stopped meanwhile does not care
 }
 
@@ -160,8 +165,13 @@ fn open(
     sockets: Sockets,
     plan: &Plan,
 ) -> Result<serve::Servers, StartError> {
-    let publisher = director.open(state);
-    Ok(serve::start(sockets, &publisher.reader(), plan.server.tcp)?)
+    let publisher = director.open(state, unix_now());
+    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server)?)
+}
+
+/// Seconds of Unix time, until 2106 (RFC 9018 §4.3 counts as this does).
+fn unix_now() -> u32 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
 }
 
 fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
@@ -190,10 +200,13 @@ async fn direct(
     let mut views = director.views();
     let (states, to_keep) = watch::channel(State::default());
     let keeper = tokio::spawn(keep(file, to_keep));
+    let mut secrets = interval(SECRET_LIFE); // its first tick is now
+    secrets.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(event) = events.recv() => judge(&mut director, event),
+            _ = secrets.tick(), if director.makes_secrets() => roll_secrets(&mut director),
             Ok(()) = views.changed() => drop(states.send_replace(director.state())),
         }
     }
@@ -201,6 +214,13 @@ async fn direct(
     states.send_replace(director.last_state());
     drop(states);
     let _ = keeper.await;
+}
+
+fn roll_secrets(director: &mut Director) {
+    match cookies::make() {
+        Ok(newest) => director.roll_secrets(newest),
+        Err(e) => error!(%e, "no random numbers for DNS cookies: they stay as they are"),
+    }
 }
 
 /// Writes each new state, or the newest of those that came while the disk was busy.

@@ -86,6 +86,14 @@ impl Observed {
         if self.is_settled() { Pace::Interval } else { Pace::Recheck }
     }
 
+    /// Why it is down.
+    pub const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Down { reason, .. } => Some(reason),
+            Self::Unknown | Self::Up { .. } => None,
+        }
+    }
+
     /// The word for it, without the counts.
     pub const fn as_str(self) -> &'static str {
         match self {

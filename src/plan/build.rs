@@ -30,7 +30,7 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
     let probes = builder.probes;
     let failed = problems.has_errors();
     problems.problems().iter().cloned().for_each(|problem| report.push(problem));
-    (!failed).then_some(Plan { server: config.server, zones, pools, probes })
+    (!failed).then_some(Plan { server: config.server, zones, pools, probes, secrets: Arc::default() })
 }
 
 /// The places (zone, record) of all records of each owner.
@@ -104,6 +104,7 @@ impl Builder<'_> {
             name: pool.name.value.clone(),
             record_type,
             members,
+            policy: pool.policy,
             max_answers: pool.max_answers,
             min_live: pool.min_live,
             fail_open: pool.fail_open,
@@ -128,7 +129,9 @@ impl Builder<'_> {
             .map(|address| self.probe(SocketAddr::new(address, port), &server_name, &pool.check))
             .collect();
         let label = settings.and_then(|s| s.label.clone()).unwrap_or_else(|| spelled(record));
-        Member { record: place, label, probes }
+        let weight = settings.map_or(1, |s| s.weight.get().into());
+        let tier = settings.map_or(1, |s| s.tier);
+        Member { record: place, label, probes, weight, tier }
     }
 
     fn addresses(

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Check, FailOpen, Server};
+use crate::config::{Check, FailOpen, Policy, Server};
 use crate::name::Name;
-use crate::units::{MaxAnswers, PoolId, ProbeId, Share};
+use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share};
 use crate::zone::Zone;
 
 pub use build::build;
@@ -30,6 +30,8 @@ pub struct Plan {
     pub pools: Vec<Pool>,
     /// The probes, by `ProbeId`.
     pub probes: Vec<Probe>,
+    /// What DNS cookies are made and checked with, the newest first; empty: the server makes its own.
+    pub secrets: Arc<[CookieSecret]>,
 }
 
 /// The RRset of one type at a pool's name. A name with A and AAAA records is two of these: an agent that has
@@ -42,6 +44,8 @@ pub struct Pool {
     pub record_type: RecordType,
     /// The members, in the order of the zone file.
     pub members: Vec<Member>,
+    /// Who is answered in which order.
+    pub policy: Policy,
     /// The most members in one answer.
     pub max_answers: MaxAnswers,
     /// Fewer live members than this: the pool fails open.
@@ -60,6 +64,10 @@ pub struct Member {
     /// What is probed for it. An SRV target with several addresses has several: an agent may meet any of
     /// them, so the member is live only while all of them are up.
     pub probes: Vec<ProbeId>,
+    /// Its chance beside the others' (policy `weighted`).
+    pub weight: u32,
+    /// A lower one is answered first (policy `failover`).
+    pub tier: u32,
 }
 
 /// One question to one address, whichever members share it.

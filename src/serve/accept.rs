@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use super::Manner;
 use super::clients::Clients;
-use super::tcp::converse;
+use super::tcp::{Client, converse};
 use super::trouble::Trouble;
-use crate::answer::{Peer, Via};
-use crate::snapshot::Reader;
+use crate::answer::Via;
 
 /// How long accepting rests when the system has no descriptor or memory left.
 const REST: Duration = Duration::from_millis(50);
@@ -27,14 +27,14 @@ const REST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Acceptor {
     clients: Clients,
-    reader: Reader,
+    manner: Manner,
     idle: Duration,
     stop: CancellationToken,
 }
 
 impl Acceptor {
-    pub(super) fn new(clients: Clients, reader: Reader, idle: Duration, stop: CancellationToken) -> Self {
-        Self { clients, reader, idle, stop }
+    pub(super) fn new(clients: Clients, manner: Manner, idle: Duration, stop: CancellationToken) -> Self {
+        Self { clients, manner, idle, stop }
     }
 
     /// Accepts until it is stopped, then waits for the connections to end.
@@ -65,8 +65,8 @@ impl Acceptor {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Some(seat) = self.clients.seat(addr.ip()) else { return };
-        let peer = Peer { addr, via: Via::Stream };
-        let talk = converse(stream, peer, self.reader.clone(), self.idle, self.stop.clone(), seat);
+        let client = Client { addr, via: Via::Stream, seat };
+        let talk = converse(stream, client, self.manner.clone(), self.idle, self.stop.clone());
         connections.spawn(talk);
     }
 }
@@ -126,7 +126,6 @@ mod tests {
 
     use super::*;
     use crate::config::Tcp;
-    use crate::snapshot::{Publisher, Snapshot};
 
     const IDLE: Duration = Duration::from_secs(10);
     const MANY: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
@@ -160,9 +159,8 @@ mod tests {
         let tries = Arc::<AtomicUsize>::default();
         let connections = Mutex::new([theirs].into());
         let script = Script { connections, error, errors, tries: Arc::clone(&tries) };
-        let reader = Publisher::new(Snapshot::default()).reader();
         let clients = Clients::new(Tcp { clients: MANY, per_client: MANY, idle: IDLE });
-        tokio::spawn(Acceptor::new(clients, reader, IDLE, stop.clone()).run(script));
+        tokio::spawn(Acceptor::new(clients, Manner::for_tests(), IDLE, stop.clone()).run(script));
         (ours, tries)
     }
 

@@ -5,8 +5,8 @@
 //! server on a wildcard address must: resolvers drop replies from an address they did not ask (RFC 5452 §4.1).
 //!
 //! A reply goes back in the envelope that its query came in: the same peer, the same address of ours (the control
-//! message), the same buffer. Nothing is allocated for a query, and nothing keeps a raw pointer: the headers that
-//! the kernel wants are drawn up on the stack for each call, from borrows that last as long as the call.
+//! message). Nothing is allocated for a query, and no raw pointer is used twice: the headers that the kernel wants are
+//! drawn up for each call.
 #![allow(unsafe_code, reason = "the one module that talks to the kernel in its own structures")]
 
 use std::io;
@@ -20,6 +20,8 @@ use socket2::Socket;
 
 /// Datagrams at once. More gains nothing, fewer than 16 costs (measured on loopback).
 pub(super) const BATCH: usize = 64;
+/// The fewest that the kernel is offered room for.
+const FEW: usize = 8;
 /// The longest query that is read, and the longest reply that is sent.
 const DATAGRAM: usize = 4096;
 /// Room for one control message with an address.
@@ -49,62 +51,93 @@ pub(super) struct Sent {
 pub(super) struct Batch {
     envelopes: Box<[Envelope]>,
     /// Apart from the envelopes, so that pages of buffers that are never needed are never touched.
-    letters: Box<[[u8; DATAGRAM]]>,
+    queries: Box<[Letter]>,
+    replies: Box<[Letter]>,
+    /// What the kernel reads: drawn up for each call, kept so as not to be cleared for each.
+    headers: Box<[mmsghdr]>,
+    vectors: Box<[iovec]>,
+    /// How many datagrams there is room for in the next call: twice as many as came with the last. A quiet server does
+    /// not draw up what it will not need.
+    offered: usize,
     received: usize,
+}
+
+/// A buffer. The odd length spreads the starts of many over the sets of a cache, which are a page apart.
+#[derive(Clone, Copy)]
+struct Letter([u8; DATAGRAM + 64]);
+
+impl Letter {
+    const EMPTY: Self = Self([0; DATAGRAM + 64]);
 }
 
 impl Batch {
     pub(super) fn new() -> Self {
-        let letters = vec![[0; DATAGRAM]; BATCH].into();
-        Self { envelopes: vec![Envelope::EMPTY; BATCH].into(), letters, received: 0 }
+        let letters = || vec![Letter::EMPTY; BATCH].into();
+        Self {
+            envelopes: vec![Envelope::EMPTY; BATCH].into(),
+            queries: letters(),
+            replies: letters(),
+            headers: [blank_header(); BATCH].into(),
+            vectors: [iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH].into(),
+            offered: BATCH,
+            received: 0,
+        }
     }
 
     /// Takes the datagrams that are there; how many.
     pub(super) fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
         self.received = 0;
-        let (mut headers, mut vectors) = blank();
-        for (i, (envelope, letter)) in self.envelopes.iter_mut().zip(&mut self.letters).enumerate() {
-            *envelope = Envelope::EMPTY;
-            vectors[i] = iovec { iov_base: letter.as_mut_ptr().cast(), iov_len: DATAGRAM };
-            headers[i] = envelope.header(&raw mut vectors[i]);
+        let headers = self.headers.iter_mut().zip(&mut self.vectors).take(self.offered);
+        for ((header, vector), (envelope, letter)) in
+            headers.zip(self.envelopes.iter_mut().zip(&mut self.queries))
+        {
+            envelope.expect();
+            *vector = iovec { iov_base: letter.0.as_mut_ptr().cast(), iov_len: DATAGRAM };
+            envelope.address(header, vector);
         }
         let flags = if wait == Wait::ForOne { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
-        let (first, none) = (headers.as_mut_ptr(), ptr::null_mut());
-        // SAFETY: `first` points to `BATCH` headers, each with an envelope, a vector and a letter of its own, of
-        // the lengths it states; all of them outlive the call and are lent to nobody else. No timeout is allowed.
-        let received = unsafe { libc::recvmmsg(socket.as_raw_fd(), first, BATCH as u32, flags, none) };
+        let (first, count, none) = (self.headers.as_mut_ptr(), self.offered as u32, ptr::null_mut());
+        // SAFETY: `first` points to at least `count` headers, each with an envelope, a vector and a letter of its own,
+        // of the lengths it states, drawn up since anything else touched them; all outlive the call. No timeout is
+        // allowed.
+        let received = unsafe { libc::recvmmsg(socket.as_raw_fd(), first, count, flags, none) };
         self.received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
-        for (envelope, header) in self.envelopes.iter_mut().zip(&headers[..self.received]) {
+        self.offered = (2 * self.received).clamp(FEW, BATCH);
+        for (envelope, header) in self.envelopes.iter_mut().zip(&self.headers[..self.received]) {
             envelope.note(header);
         }
         Ok(self.received)
     }
 
     /// What was received, without what cannot be answered: cut off, or from an address that takes no reply.
-    pub(super) fn queries(&mut self) -> impl Iterator<Item = Query<'_>> {
-        let received = self.envelopes.iter_mut().zip(&mut self.letters).take(self.received);
-        received.filter_map(|(envelope, letter)| {
+    pub(super) fn exchanges(&mut self) -> impl Iterator<Item = Exchange<'_>> {
+        let letters = self.queries.iter().zip(&mut self.replies);
+        let received = self.envelopes.iter_mut().zip(letters).take(self.received);
+        received.filter_map(|(envelope, (query, reply))| {
             let peer = envelope.peer().filter(|peer| peer.port() != 0)?;
-            envelope.is_whole().then_some(Query { peer, envelope, letter })
+            let query = &query.0[..envelope.length];
+            let (length, reply) = (&mut envelope.reply, &mut reply.0[..DATAGRAM]);
+            (!envelope.is_cut).then_some(Exchange { peer, query, reply, length })
         })
     }
 
     /// Sends all replies. One that cannot be sent is lost, the others are not.
     pub(super) fn send(&mut self, socket: &UdpSocket) -> Sent {
-        let (mut headers, mut vectors) = blank();
         let mut replies = 0;
-        for (envelope, letter) in self.envelopes.iter_mut().zip(&mut self.letters).take(self.received) {
+        let mut headers = self.headers.iter_mut().zip(&mut self.vectors);
+        for (envelope, letter) in self.envelopes.iter_mut().zip(&mut self.replies).take(self.received) {
             let Some(length) = envelope.reply.take() else { continue };
-            vectors[replies] = iovec { iov_base: letter.as_mut_ptr().cast(), iov_len: length };
-            headers[replies] = envelope.header(&raw mut vectors[replies]);
+            let Some((header, vector)) = headers.next() else { break };
+            *vector = iovec { iov_base: letter.0[..length].as_mut_ptr().cast(), iov_len: length };
+            envelope.address(header, vector);
             replies += 1;
         }
         let (mut done, mut sent) = (0, 0);
         while done < replies {
-            let rest = &mut headers[done..replies];
+            let rest = &mut self.headers[done..replies];
             let (first, count) = (rest.as_mut_ptr(), rest.len() as u32);
-            // SAFETY: `first` points to `count` headers, each with an envelope, a vector and a letter of its own,
-            // of the lengths it states; all of them outlive the call and are lent to nobody else.
+            // SAFETY: `first` points to `count` headers, each with an envelope, a vector and a letter of its own, of
+            // the lengths it states, drawn up since anything else touched them; all outlive the call.
             let count = unsafe { libc::sendmmsg(socket.as_raw_fd(), first, count, 0) };
             match usize::try_from(count).map_err(|_| io::Error::last_os_error().kind()) {
                 Ok(count) => (done, sent) = (done + count, sent + count),
@@ -120,25 +153,21 @@ impl Batch {
     }
 }
 
-/// A query that can be answered.
-pub(super) struct Query<'a> {
+/// A query that can be answered, and where its reply goes.
+pub(super) struct Exchange<'a> {
     /// Who asks.
     pub(super) peer: SocketAddr,
-    envelope: &'a mut Envelope,
-    letter: &'a mut [u8; DATAGRAM],
+    /// What was sent.
+    pub(super) query: &'a [u8],
+    /// Room for the reply.
+    pub(super) reply: &'a mut [u8],
+    length: &'a mut Option<usize>,
 }
 
-impl Query<'_> {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.letter[..self.envelope.length]
-    }
-
-    /// Puts the reply in the query's place, to leave with [`Batch::send`]. One that is too long is left out.
-    pub(super) fn reply(self, reply: &[u8]) {
-        if let Some(letter) = self.letter.get_mut(..reply.len()) {
-            letter.copy_from_slice(reply);
-            self.envelope.reply = Some(reply.len());
-        }
+impl Exchange<'_> {
+    /// The first `length` bytes of the reply leave with [`Batch::send`].
+    pub(super) fn post(self, length: usize) {
+        *self.length = Some(length);
     }
 }
 
@@ -150,7 +179,8 @@ struct Envelope {
     name_length: u32,
     control: [u8; CONTROL],
     control_length: usize,
-    flags: c_int,
+    /// Whether the datagram, or the address that it was sent to, is cut off.
+    is_cut: bool,
     /// The query's length.
     length: usize,
     /// The reply's length, once there is one.
@@ -166,24 +196,26 @@ impl Envelope {
         name_length: size_of::<sockaddr_in6>() as u32,
         control: [0; CONTROL],
         control_length: CONTROL,
-        flags: 0,
+        is_cut: false,
         length: 0,
         reply: None,
     };
 
-    /// A header that points to this envelope and to `vector`, good for one call.
-    fn header(&mut self, vector: *mut iovec) -> mmsghdr {
-        let mut message = blank_header();
+    /// Room for the next query's addresses.
+    fn expect(&mut self) {
+        self.name_length = size_of::<sockaddr_in6>() as u32;
+        self.control_length = CONTROL;
+    }
+
+    /// Makes `message` point to this envelope and to `vector`, for one call.
+    fn address(&mut self, message: &mut mmsghdr, vector: *mut iovec) {
         let header = &mut message.msg_hdr;
         header.msg_name = self.name.as_mut_ptr().cast();
         header.msg_namelen = self.name_length;
         header.msg_iov = vector;
         header.msg_iovlen = 1;
-        if self.control_length > 0 {
-            header.msg_control = self.control.as_mut_ptr().cast();
-            header.msg_controllen = self.control_length as _;
-        }
-        message
+        header.msg_control = self.control.as_mut_ptr().cast();
+        header.msg_controllen = self.control_length as _;
     }
 
     /// Notes what the kernel wrote into the header.
@@ -192,8 +224,9 @@ impl Envelope {
         #[allow(clippy::unnecessary_cast, reason = "musl has an u32 here")]
         let control_length = message.msg_hdr.msg_controllen as usize;
         self.control_length = control_length;
-        self.flags = message.msg_hdr.msg_flags;
+        self.is_cut = message.msg_hdr.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
         self.length = message.msg_len as usize;
+        self.reply = None;
         if control_length > 0 {
             self.forget_interface();
         }
@@ -215,11 +248,6 @@ impl Envelope {
             }
             _ => {}
         }
-    }
-
-    /// Neither the datagram nor the address that it was sent to is cut off.
-    fn is_whole(&self) -> bool {
-        self.flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) == 0
     }
 
     fn peer(&self) -> Option<SocketAddr> {
@@ -250,10 +278,6 @@ fn family(name: &[u8]) -> c_int {
 /// The bytes of a field of a C structure.
 fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     std::array::from_fn(|i| bytes[offset + i])
-}
-
-fn blank() -> ([mmsghdr; BATCH], [iovec; BATCH]) {
-    ([blank_header(); BATCH], [iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH])
 }
 
 fn blank_header() -> mmsghdr {
@@ -291,9 +315,10 @@ mod tests {
 
     fn echo(batch: &mut Batch) -> usize {
         let mut count = 0;
-        for query in batch.queries() {
-            let bytes = query.bytes().to_vec();
-            query.reply(&bytes);
+        for exchange in batch.exchanges() {
+            let length = exchange.query.len();
+            exchange.reply[..length].copy_from_slice(exchange.query);
+            exchange.post(length);
             count += 1;
         }
         count
@@ -336,7 +361,7 @@ mod tests {
         }
         assert_eq!(batch.receive(&server, Wait::ForOne).unwrap(), 3);
         set_peer(&mut batch, 2, [127, 0, 0, 1], 0);
-        let lengths: Vec<usize> = batch.queries().map(|query| query.bytes().len()).collect();
+        let lengths: Vec<usize> = batch.exchanges().map(|exchange| exchange.query.len()).collect();
         assert_eq!(lengths, [DATAGRAM]);
     }
 
@@ -361,12 +386,14 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_is_too_long_is_left_out() {
+    fn room_is_offered_for_twice_as_many_as_came() {
         let (server, client) = sockets();
         let mut batch = Batch::new();
-        client.send(&[1]).unwrap();
-        batch.receive(&server, Wait::ForOne).unwrap();
-        batch.queries().for_each(|query| query.reply(&[0; DATAGRAM + 1]));
-        assert_eq!(batch.send(&server), Sent { sent: 0, lost: 0 });
+        for (waiting, taken) in [(1, 1), (20, FEW), (20, 2 * FEW), (20, 4 * FEW), (BATCH, BATCH)] {
+            for _ in 0..waiting {
+                client.send(&[0]).unwrap();
+            }
+            assert_eq!(batch.receive(&server, Wait::ForOne).unwrap(), taken);
+        }
     }
 }

@@ -7,11 +7,12 @@
 //! | 7766 §6.2.3 | idle connections are closed | after `tcp.idle` without a whole query |
 //! | 7766 §7 | replies may be given out of order | not needed: no reply waits for anything |
 //! | 7766 §8 | length and message leave in one write | whole |
-//! | 7828 | edns-tcp-keepalive | not sent: `tcp.idle` is the server's business |
+//! | 7828 | edns-tcp-keepalive | `tcp.idle`, to clients that ask |
 //! | 9210 §4.1 | limits in all and for each client | whole |
 
 use std::cell::RefCell;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -19,16 +20,26 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::Manner;
 use super::clients::Seat;
-use crate::answer::{Outcome, Peer, ReplyBuf, answer};
-use crate::snapshot::Reader;
+use crate::answer::{Desk, MAX_MESSAGE, Outcome, Peer, Via, answer};
+use crate::snapshot::Snapshot;
 
 /// Replies to pipelined queries are written together up to so many bytes.
 const WRITE_TOGETHER: usize = 16 * 1024;
+/// Room for a reply that is no longer than most are; a longer one is written again, with room for any.
+const USUAL_REPLY: usize = 2048;
 
 thread_local! {
     /// One for each thread of the runtime, not for each connection: answering never waits in between.
-    static REPLY: RefCell<ReplyBuf> = RefCell::new(ReplyBuf::new(fastrand::u32(..)));
+    static DESK: RefCell<Desk> = RefCell::new(Desk::new(fastrand::u32(..)));
+}
+
+/// Who is talked with.
+pub(super) struct Client {
+    pub(super) addr: SocketAddr,
+    pub(super) via: Via,
+    pub(super) seat: Seat,
 }
 
 /// Talks with one client until it leaves, falls silent, or is told to leave.
@@ -37,14 +48,14 @@ thread_local! {
 /// sends a byte at a time, or never reads, is closed as one that says nothing.
 pub(super) async fn converse<S>(
     mut stream: S,
-    peer: Peer,
-    mut reader: Reader,
+    client: Client,
+    mut manner: Manner,
     idle: Duration,
     stop: CancellationToken,
-    seat: Seat,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Client { addr, via, seat } = client;
     let talk = async {
         let mut inbox = Inbox::default();
         loop {
@@ -54,8 +65,9 @@ pub(super) async fn converse<S>(
                 seat.heard();
             }
             let mut replies = Vec::new(); // held only while there is something to say
+            let peer = Peer { addr, via, now: (manner.clock)() };
             while let Some(query) = inbox.next() {
-                reply_to(&mut reader, &peer, query, &mut replies);
+                reply_to(manner.reader.load(), &peer, query, &mut replies);
                 if replies.len() >= WRITE_TOGETHER {
                     send(&mut stream, &mut replies, idle).await?;
                 }
@@ -73,14 +85,26 @@ pub(super) async fn converse<S>(
 }
 
 /// Adds the framed reply, if there is one.
-fn reply_to(reader: &mut Reader, peer: &Peer, query: &[u8], replies: &mut Vec<u8>) {
-    REPLY.with_borrow_mut(|reply| {
-        if answer(reader.load(), peer, query, reply) == Outcome::Reply {
-            let reply = reply.as_bytes();
-            replies.extend_from_slice(&(reply.len() as u16).to_be_bytes());
-            replies.extend_from_slice(reply);
+fn reply_to(snapshot: &Snapshot, peer: &Peer, query: &[u8], replies: &mut Vec<u8>) {
+    let start = replies.len();
+    let mut room = USUAL_REPLY;
+    let outcome = DESK.with_borrow_mut(|desk| {
+        loop {
+            replies.resize(start + 2 + room, 0);
+            let outcome = answer(snapshot, peer, query, desk, &mut replies[start + 2..]);
+            match outcome {
+                Outcome::Reply(reply) if reply.is_truncated && room < MAX_MESSAGE => room = MAX_MESSAGE,
+                _ => return outcome,
+            }
         }
     });
+    match outcome {
+        Outcome::Reply(reply) => {
+            replies[start..start + 2].copy_from_slice(&(reply.len as u16).to_be_bytes());
+            replies.truncate(start + 2 + reply.len);
+        }
+        Outcome::Drop => replies.truncate(start),
+    }
 }
 
 async fn send(
@@ -174,25 +198,19 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::answer::Via;
     use crate::config::Tcp;
     use crate::serve::clients::Clients;
-    use crate::snapshot::Publisher;
 
     const IDLE: Duration = Duration::from_secs(10);
-
-    fn reader() -> Reader {
-        Publisher::new(crate::snapshot::Snapshot::default()).reader()
-    }
 
     /// A conversation with a server that has no zones: it refuses everything.
     fn talk(stop: &CancellationToken) -> (DuplexStream, JoinHandle<()>) {
         let (ours, theirs) = duplex(1 << 16);
         let addr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let peer = Peer { addr: (addr, 5300).into(), via: Via::Stream };
         let limits = Tcp { clients: NonZeroUsize::MIN, per_client: NonZeroUsize::MIN, idle: IDLE };
         let seat = Clients::new(limits).seat(addr).unwrap();
-        (ours, tokio::spawn(converse(theirs, peer, reader(), IDLE, stop.clone(), seat)))
+        let client = Client { addr: (addr, 5300).into(), via: Via::Stream, seat };
+        (ours, tokio::spawn(converse(theirs, client, Manner::for_tests(), IDLE, stop.clone())))
     }
 
     fn framed(id: u8) -> Vec<u8> {

@@ -15,17 +15,20 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use tracing::warn;
 
-use super::batch::{Batch, Sent, Wait};
+use super::Manner;
+use super::batch::{Batch, Wait};
+use super::tally::{Counts, Event, Tally};
 use super::trouble::Trouble;
-use crate::answer::{Outcome, Peer, ReplyBuf, Via, answer};
-use crate::snapshot::Reader;
+use crate::answer::{Desk, Peer, Via, answer};
 
 /// How long a worker waits in recvmmsg(2) before it sleeps, and how long for an interface that is behind. While
 /// queries come in more often than this, it is also how late a stop may be seen.
@@ -34,19 +37,6 @@ const NAP: Duration = Duration::from_millis(100);
 const REST: u16 = 50; // milliseconds
 /// How many batches a worker still answers once it should stop: more than a socket's buffer holds.
 const LAST_BATCHES: usize = 256;
-
-/// What became of the datagrams of all workers: `received` is the sum of the others, once a batch has been sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Datagrams {
-    /// Taken from the sockets.
-    pub received: u64,
-    /// Replies that the kernel took.
-    pub answered: u64,
-    /// Not replied to: not a query, cut off, or from port 0.
-    pub dropped: u64,
-    /// Replies that the kernel refused.
-    pub lost: u64,
-}
 
 /// The threads that answer. They end once this is gone.
 #[derive(Debug)]
@@ -72,73 +62,53 @@ impl Drop for Bell {
 
 impl Workers {
     /// One for each socket.
-    pub(super) fn start(sockets: Vec<UdpSocket>, reader: &Reader) -> io::Result<Self> {
+    pub(super) fn start(sockets: Vec<UdpSocket>, manner: &Manner) -> io::Result<Self> {
         let (ear, pipe) = io::pipe()?;
         let bell = Bell { rung: Arc::default(), _pipe: pipe };
         let mut workers = Self { threads: Vec::new(), tallies: Vec::new(), bell };
+        let mut cpus = manner.cpus.iter().copied().cycle();
         for socket in sockets {
             socket.set_read_timeout(Some(NAP))?;
             socket.set_write_timeout(Some(NAP))?;
-            workers.hire(socket, ear.try_clone()?, reader.clone())?;
+            workers.hire(socket, ear.try_clone()?, manner.clone(), cpus.next())?;
         }
         Ok(workers)
     }
 
-    fn hire(&mut self, socket: UdpSocket, ear: PipeReader, reader: Reader) -> io::Result<()> {
+    fn hire(
+        &mut self,
+        socket: UdpSocket,
+        ear: PipeReader,
+        manner: Manner,
+        cpu: Option<usize>,
+    ) -> io::Result<()> {
         let tally = Arc::<Tally>::default();
         self.tallies.push(Arc::clone(&tally));
         let rung = Arc::clone(&self.bell.rung);
         let work = move || {
-            let (batch, reply) = (Batch::new(), ReplyBuf::new(fastrand::u32(..)));
-            Worker { socket, ear, rung, reader, batch, reply, tally }.work();
+            if let Some(cpu) = cpu {
+                stay_on(cpu);
+            }
+            let (batch, desk) = (Batch::new(), Desk::new(fastrand::u32(..)));
+            Worker { socket, ear, rung, manner, batch, desk, tally }.work();
         };
         self.threads.push(Builder::new().name("onstage-udp".to_owned()).spawn(work)?);
         Ok(())
     }
 
     /// What became of the datagrams so far.
-    pub(super) fn datagrams(&self) -> Datagrams {
-        self.tallies.iter().fold(Datagrams::default(), |sum, tally| tally.add_to(sum))
+    pub(super) fn counts(&self) -> Counts {
+        self.tallies.iter().map(|tally| tally.read()).sum()
     }
 
     /// Stops all workers; what has arrived is answered before.
-    pub(super) fn stop(self) -> Datagrams {
+    pub(super) fn stop(self) -> Counts {
         let Self { threads, tallies, bell } = self;
         drop(bell);
         for thread in threads {
             let _ = thread.join();
         }
-        tallies.iter().fold(Datagrams::default(), |sum, tally| tally.add_to(sum))
-    }
-}
-
-/// What became of one worker's datagrams. Only the worker writes, so that no write waits for another; on cache
-/// lines of its own (two, since the processor fetches them in pairs), so that no worker's writes slow another's.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Tally {
-    received: AtomicU64,
-    answered: AtomicU64,
-    dropped: AtomicU64,
-    lost: AtomicU64,
-}
-
-impl Tally {
-    fn note(&self, received: usize, replies: Sent) {
-        let dropped = received - replies.sent - replies.lost;
-        let counters = [&self.received, &self.answered, &self.dropped, &self.lost];
-        for (counter, more) in counters.into_iter().zip([received, replies.sent, dropped, replies.lost]) {
-            counter.store(counter.load(Ordering::Relaxed) + more as u64, Ordering::Relaxed);
-        }
-    }
-
-    fn add_to(&self, sum: Datagrams) -> Datagrams {
-        Datagrams {
-            received: sum.received + self.received.load(Ordering::Relaxed),
-            answered: sum.answered + self.answered.load(Ordering::Relaxed),
-            dropped: sum.dropped + self.dropped.load(Ordering::Relaxed),
-            lost: sum.lost + self.lost.load(Ordering::Relaxed),
-        }
+        tallies.iter().map(|tally| tally.read()).sum()
     }
 }
 
@@ -147,9 +117,9 @@ struct Worker {
     socket: UdpSocket,
     ear: PipeReader,
     rung: Arc<AtomicBool>,
-    reader: Reader,
+    manner: Manner,
     batch: Batch,
-    reply: ReplyBuf,
+    desk: Desk,
     tally: Arc<Tally>,
 }
 
@@ -179,14 +149,19 @@ impl Worker {
     /// One batch in, one batch out, from one snapshot.
     fn exchange(&mut self, wait: Wait) -> io::Result<()> {
         let received = self.batch.receive(&self.socket, wait)?;
-        let snapshot = self.reader.load();
-        for query in self.batch.queries() {
-            let peer = Peer { addr: query.peer, via: Via::Datagram };
-            if answer(snapshot, &peer, query.bytes(), &mut self.reply) == Outcome::Reply {
-                query.reply(self.reply.as_bytes());
+        let (snapshot, now) = (self.manner.reader.load(), (self.manner.clock)());
+        let mut answerable = 0;
+        for exchange in self.batch.exchanges() {
+            answerable += 1;
+            let peer = Peer { addr: exchange.peer, via: Via::Datagram, now };
+            let outcome = answer(snapshot, &peer, exchange.query, &mut self.desk, exchange.reply);
+            if let Some(length) = self.manner.limiter.admit(&peer, outcome, exchange.reply, &self.tally) {
+                exchange.post(length);
             }
         }
-        self.tally.note(received, self.batch.send(&self.socket));
+        self.tally.add(Event::Received, received);
+        self.tally.add(Event::Dropped, received - answerable);
+        self.tally.add(Event::Lost, self.batch.send(&self.socket).lost);
         Ok(())
     }
 
@@ -201,6 +176,14 @@ impl Worker {
     }
 }
 
+/// Binds this thread to a CPU. One that does not exist is a mistake in the config that costs nothing but this.
+fn stay_on(cpu: usize) {
+    let mut cpus = CpuSet::new();
+    if let Err(e) = cpus.set(cpu).and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus)) {
+        warn!(cpu, %e, "cannot bind a UDP thread to its CPU");
+    }
+}
+
 /// An error is an interruption, or no memory: the caller looks again either way.
 fn await_input<const N: usize>(files: [BorrowedFd<'_>; N], timeout: PollTimeout) {
     let _ = poll(&mut files.map(|file| PollFd::new(file, PollFlags::POLLIN)), timeout);
@@ -209,7 +192,6 @@ fn await_input<const N: usize>(files: [BorrowedFd<'_>; N], timeout: PollTimeout)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{Publisher, Snapshot};
 
     /// A header: a query, or a response.
     const fn header(qr: u8) -> [u8; 12] {
@@ -221,8 +203,7 @@ mod tests {
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.connect(server.local_addr().unwrap()).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let reader = Publisher::new(Snapshot::default()).reader();
-        (Workers::start(vec![server], &reader).unwrap(), client)
+        (Workers::start(vec![server], &Manner::for_tests()).unwrap(), client)
     }
 
     #[test]
@@ -234,8 +215,10 @@ mod tests {
         for _ in 0..2 {
             client.recv(&mut [0; 512]).unwrap();
         }
-        let counted = Datagrams { received: 5, answered: 2, dropped: 3, lost: 0 };
-        assert_eq!(workers.stop(), counted);
+        let counts = workers.stop();
+        let [received, dropped, lost] = [Event::Received, Event::Dropped, Event::Lost].map(|e| counts.of(e));
+        assert_eq!((received, dropped, lost), (5, 3, 0)); // what is cut off, or empty, is no query either
+        assert_eq!(counts.replies(1), 2, "FORMERR");
     }
 
     #[test]
@@ -245,13 +228,13 @@ mod tests {
             for _ in 0..200 {
                 client.send(&header(0)).unwrap();
             }
-            assert_eq!(workers.stop().answered, 200);
+            assert_eq!(workers.stop().replies(1), 200);
         }
     }
 
     #[test]
     fn idle_workers_wake_up_to_stop() {
         let (workers, _client) = start();
-        assert_eq!(workers.stop(), Datagrams::default());
+        assert_eq!(workers.stop(), Counts::default());
     }
 }

@@ -9,11 +9,12 @@ use super::lineup::Lineup;
 use super::scribe::{Scribe, any};
 use super::table::{NodeId, Role, Slot, Table};
 use super::template::{Answers, NXDOMAIN};
-use super::{Book, Snapshot, ZoneAnswers};
+use super::{Book, Snapshot, Terms, ZoneAnswers};
+use crate::config::Server;
 use crate::name::{self, Name};
 use crate::plan::Plan;
 use crate::units::{PoolId, Serial, ZoneId};
-use crate::zone::Record;
+use crate::zone::{DNAME, Record};
 
 /// Compiles snapshots of one plan.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Compiler {
         let mut dependents = vec![Vec::new(); plan.pools.len()];
         for id in table.ids() {
             let mut scribe = Scribe::new(&plan, &table, &sheet, &everyone);
-            let drafts = scribe.node(id);
+            let (drafts, redirect) = (scribe.node(id), scribe.redirect(id));
             let touched = scribe.touched();
             let slot = if touched.is_empty() {
                 let start = fixed.len();
@@ -60,17 +61,22 @@ impl Compiler {
                 live.push(id);
                 Slot::Live(slot)
             };
-            table.node_mut(id).slot = slot;
+            let redirect = redirect.map(|redirect| fixed.push(&redirect));
+            let node = table.node_mut(id);
+            (node.slot, node.redirect) = (slot, redirect);
         }
         let zones = zone_answers(&plan, &table, &sheet, &mut fixed);
-        let book = Arc::new(Book { table, fixed, zones, udp_size: plan.server.udp_size });
+        let pools = plan.pool_ids();
+        let pools = pools.filter_map(|(id, pool)| Some((table.get(pool.name.as_wire())?, id))).collect();
+        let book = Arc::new(Book { table, fixed, zones, pools, terms: terms(&plan.server) });
         Self { plan, book, sheet, live, dependents }
     }
 
     /// Everything, as `lineups` (by pool) and `serials` (by zone) have it.
     pub fn compile(&self, lineups: &[Lineup], serials: &[Serial]) -> Snapshot {
         let live = (0..self.live.len() as u32).map(|slot| self.answers(slot, lineups)).collect();
-        Snapshot { book: Arc::clone(&self.book), live, serials: serials.into() }
+        let book = Arc::clone(&self.book);
+        Snapshot { book, live, serials: serials.into(), ..Snapshot::default() }
     }
 
     /// `before`, with the answers that depend on `changed` pools written anew.
@@ -88,7 +94,8 @@ impl Compiler {
         for slot in slots {
             live[slot as usize] = self.answers(slot, lineups);
         }
-        Snapshot { book: Arc::clone(&self.book), live, serials: serials.into() }
+        let (secrets, accounts) = (Arc::clone(&before.secrets), Arc::clone(&before.accounts));
+        Snapshot { book: Arc::clone(&self.book), live, serials: serials.into(), secrets, accounts }
     }
 
     /// The zones whose answers a pool's lineup changes.
@@ -209,6 +216,8 @@ fn assign_roles(plan: &Plan, table: &mut Table, sheet: &Sheet) {
         let is_cut = !table.node(id).is_apex && !sheet.rrset(plan, table, id, RecordType::NS).is_empty();
         if is_cut {
             table.node_mut(id).role = Role::Cut;
+        } else if !sheet.rrset(plan, table, id, DNAME).is_empty() {
+            table.node_mut(id).redirect = Some(0); // the place of its answer is known once that is written
         }
     }
     for id in table.ids() {
@@ -228,6 +237,15 @@ fn highest_cut_above(table: &Table, id: NodeId) -> Option<NodeId> {
         }
     }
     found
+}
+
+fn terms(server: &Server) -> Terms {
+    Terms {
+        udp_size: server.udp_size,
+        nsid: server.nsid.as_bytes().into(),
+        keepalive: u16::try_from(server.tcp.idle.as_millis() / 100).unwrap_or(u16::MAX),
+        insiders: server.insiders.clone().into(),
+    }
 }
 
 fn zone_answers(plan: &Plan, table: &Table, sheet: &Sheet, fixed: &mut Answers) -> Vec<ZoneAnswers> {

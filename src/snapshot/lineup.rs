@@ -1,6 +1,6 @@
 //! Who of a pool is answered: the live members, or what `fail-open` says when too few are.
 
-use crate::config::FailOpen;
+use crate::config::{FailOpen, Policy};
 use crate::plan::Pool;
 
 /// Who of a pool is answered, in the order of its members.
@@ -26,10 +26,10 @@ impl Lineup {
     pub fn of(pool: &Pool, live: &[bool], last: Option<&Self>) -> Self {
         let count = live.iter().filter(|&&live| live).count();
         if count >= pool.min_live.of(live.len()) {
-            return Self { answered: live.to_vec(), mode: Mode::Live };
+            return Self { answered: on_stage(pool, live), mode: Mode::Live };
         }
         let answered = match pool.fail_open {
-            FailOpen::None => live.to_vec(),
+            FailOpen::None => on_stage(pool, live),
             FailOpen::All => vec![true; live.len()],
             FailOpen::LastLive => match last {
                 Some(last) if last.answered.contains(&true) => last.answered.clone(),
@@ -43,6 +43,16 @@ impl Lineup {
     pub fn count(&self) -> usize {
         self.answered.iter().filter(|&&answered| answered).count()
     }
+}
+
+/// Those of the live that are answered: all, or with `failover` those of the lowest tier among them.
+fn on_stage(pool: &Pool, live: &[bool]) -> Vec<bool> {
+    if pool.policy != Policy::Failover {
+        return live.to_vec();
+    }
+    let members = || pool.members.iter().zip(live);
+    let lowest = members().filter(|&(_, &live)| live).map(|(member, _)| member.tier).min();
+    members().map(|(member, &live)| live && Some(member.tier) == lowest).collect()
 }
 
 #[cfg(test)]
@@ -60,6 +70,7 @@ mod tests {
             name: Name::parse("puppet.example.org").unwrap(),
             record_type: RecordType::A,
             members: Vec::new(),
+            policy: Policy::RoundRobin,
             max_answers: NonZeroU16::MAX,
             min_live,
             fail_open,

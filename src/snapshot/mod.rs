@@ -9,7 +9,9 @@
 //!  lineups, serials ───────compile, recompile──────────▶ Snapshot ──Publisher──▶ Reader, Reader, …
 //! ```
 
+mod account;
 mod compile;
+pub(crate) mod draw;
 mod lineup;
 mod scribe;
 pub(crate) mod table;
@@ -19,14 +21,16 @@ mod wire;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 
-use crate::units::{Serial, ZoneId};
+use crate::units::{CookieSecret, PoolId, Serial, ZoneId};
 use table::{Found, NodeId, Slot, Table};
 use template::{Answers, Template};
 
+pub use account::{Account, Line};
 pub use compile::Compiler;
 pub use lineup::{Lineup, Mode};
-pub(crate) use template::Run;
+pub(crate) use template::Pieces;
 
 /// QTYPE 43: its records live on the parent's side of a cut (RFC 4035 §3.1.4.1).
 const DS: u16 = 43;
@@ -34,13 +38,17 @@ const DS: u16 = 43;
 const ANY: u16 = 255;
 
 /// Everything that is answered. The default one has no zones.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Snapshot {
     book: Arc<Book>,
     /// The answers that health changes, by live slot.
     live: Vec<Arc<Answers>>,
     /// The serial of each zone, by `ZoneId`.
     serials: Box<[Serial]>,
+    /// What DNS cookies are checked with; the first makes new ones.
+    secrets: Arc<[CookieSecret]>,
+    /// What is told about each pool, by `PoolId`.
+    accounts: Arc<[Arc<Account>]>,
 }
 
 /// What is the same in all snapshots of a plan.
@@ -49,7 +57,22 @@ struct Book {
     table: Table,
     fixed: Answers,
     zones: Vec<ZoneAnswers>,
-    udp_size: u16,
+    /// Which pools are at a node.
+    pools: Vec<(NodeId, PoolId)>,
+    terms: Terms,
+}
+
+/// What the operator wants of every reply.
+#[derive(Debug, Default)]
+pub(crate) struct Terms {
+    /// The largest reply over UDP.
+    pub(crate) udp_size: u16,
+    /// Which server this is (RFC 5001); empty where that is nobody's business.
+    pub(crate) nsid: Box<[u8]>,
+    /// How long a silent TCP connection stays open, in tenths of a second (RFC 7828 §3.1).
+    pub(crate) keepalive: u16,
+    /// Who may ask for the version and the health of pools.
+    pub(crate) insiders: Box<[IpNet]>,
 }
 
 /// The answers of a zone that are the same for many names.
@@ -69,6 +92,8 @@ pub(crate) struct Hit<'s> {
     pub(crate) anchor_len: usize,
     /// Where among the fixed bytes a serial belongs, and which.
     pub(crate) serial: Option<(u32, Serial)>,
+    /// Where the DNAME above the question leads, in wire form.
+    pub(crate) redirect: Option<&'s [u8]>,
 }
 
 impl Snapshot {
@@ -77,6 +102,7 @@ impl Snapshot {
         match self.book.table.find(name, record_type == DS) {
             Found::Data(id) => Some(self.data(id, record_type)),
             Found::Referral(cut) => Some(self.data(cut, template::ANY_OTHER_TYPE)),
+            Found::Redirect(dname) => Some(self.redirect(dname)),
             Found::Missing(zone) => Some(self.of_zone(zone, |zone| zone.no_name)),
             Found::Outside => None,
         }
@@ -87,9 +113,44 @@ impl Snapshot {
         self.serials[zone.index()]
     }
 
-    /// The largest reply over UDP.
-    pub(crate) fn udp_size(&self) -> u16 {
-        self.book.udp_size
+    /// The same with other secrets for DNS cookies: the first makes new ones, all are accepted.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Arc<[CookieSecret]>) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// The same with other accounts of its pools, by `PoolId`.
+    #[must_use]
+    pub fn with_accounts(self, accounts: Arc<[Arc<Account>]>) -> Self {
+        Self { accounts, ..self }
+    }
+
+    /// What DNS cookies are checked with.
+    pub fn secrets(&self) -> &[CookieSecret] {
+        &self.secrets
+    }
+
+    /// What is told about the pools of a lowered wire name.
+    pub(crate) fn accounts(&self, name: &[u8]) -> impl Iterator<Item = &Account> {
+        let id = self.book.table.get(name);
+        let pools = self.book.pools.iter().filter(move |(node, _)| Some(*node) == id);
+        pools.filter_map(|(_, pool)| self.accounts.get(pool.index()).map(|account| &**account))
+    }
+
+    /// What is told about each pool, by `PoolId`.
+    pub fn all_accounts(&self) -> &[Arc<Account>] {
+        &self.accounts
+    }
+
+    /// What the operator wants of every reply.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.book.terms
+    }
+
+    fn redirect(&self, dname: NodeId) -> Hit<'_> {
+        let (table, answers) = (&self.book.table, &self.book.fixed);
+        let template = answers.get(table.node(dname).redirect.unwrap_or_default());
+        Hit { redirect: answers.target(template), ..self.hit(answers, template, table.anchor_len(dname)) }
     }
 
     fn data(&self, id: NodeId, record_type: u16) -> Hit<'_> {
@@ -120,7 +181,7 @@ impl Snapshot {
 
     fn hit<'s>(&'s self, answers: &'s Answers, template: &'s Template, anchor_len: usize) -> Hit<'s> {
         let serial = template.serial().map(|(at, zone)| (at, self.serial(zone)));
-        Hit { answers, template, anchor_len, serial }
+        Hit { answers, template, anchor_len, serial, redirect: None }
     }
 }
 

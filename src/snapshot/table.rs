@@ -2,7 +2,7 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 
 use crate::name;
@@ -34,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) zone: ZoneId,
     /// What RFC 1034 §4.3.2 makes of it.
     pub(super) role: Role,
+    /// The answer for names below it, where it has a DNAME.
+    pub(super) redirect: Option<u32>,
     /// The wildcard right below it.
     pub(super) wildcard: Option<NodeId>,
     /// Its records, in the compiler's order.
@@ -69,6 +71,8 @@ pub(crate) enum Found {
     Data(NodeId),
     /// A delegation at the name or above it.
     Referral(NodeId),
+    /// A DNAME above the name.
+    Redirect(NodeId),
     /// No such name in this zone.
     Missing(ZoneId),
     /// In no zone.
@@ -90,21 +94,26 @@ impl Table {
             is_apex: false,
             zone,
             role: Role::Data,
+            redirect: None,
             wildcard: None,
             records: 0..0,
             slot: Slot::Fixed(0..0),
         });
         let (names, nodes, hasher) = (&self.names, &self.nodes, &self.hasher);
-        let hash = hasher.hash_one(wire);
-        self.index.insert_unique(hash, id, |id| hasher.hash_one(nodes[id.0 as usize].wire(names)));
+        let hash = |wire: &[u8]| hash(hasher, wire);
+        self.index.insert_unique(hash(wire), id, |id| hash(nodes[id.0 as usize].wire(names)));
         self.depth = self.depth.max(name::labels(wire).count());
         id
     }
 
     /// The node with this lowered wire name.
     pub(crate) fn get(&self, wire: &[u8]) -> Option<NodeId> {
-        let hash = self.hasher.hash_one(wire);
+        let hash = self.hash(wire);
         self.index.find(hash, |id| self.nodes[id.0 as usize].wire(&self.names) == wire).copied()
+    }
+
+    fn hash(&self, wire: &[u8]) -> u64 {
+        hash(&self.hasher, wire)
     }
 
     /// RFC 1034 §4.3.2 step 3 for a lowered wire name. `at_parent`: the type lives on the parent's side of a
@@ -115,12 +124,7 @@ impl Table {
         }
         match self.closest_encloser(wire) {
             None => Found::Outside,
-            Some(id) => match (self.node(id).role, self.node(id).wildcard) {
-                (Role::Cut, _) => Found::Referral(id),
-                (Role::Below(cut), _) => Found::Referral(cut),
-                (Role::Data, Some(wildcard)) => self.resolve(wildcard, at_parent),
-                (Role::Data, None) => Found::Missing(self.node(id).zone),
-            },
+            Some(id) => self.below(id, at_parent),
         }
     }
 
@@ -130,6 +134,18 @@ impl Table {
             Role::Cut if at_parent => Found::Data(id),
             Role::Cut => Found::Referral(id),
             Role::Below(cut) => Found::Referral(cut),
+        }
+    }
+
+    /// What stands for a name that does not exist, below one that does.
+    fn below(&self, id: NodeId, at_parent: bool) -> Found {
+        let node = self.node(id);
+        match (node.role, node.redirect, node.wildcard) {
+            (Role::Cut, ..) => Found::Referral(id),
+            (Role::Below(cut), ..) => Found::Referral(cut),
+            (Role::Data, Some(_), _) => Found::Redirect(id),
+            (Role::Data, None, Some(wildcard)) => self.resolve(wildcard, at_parent),
+            (Role::Data, None, None) => Found::Missing(node.zone),
         }
     }
 
@@ -174,6 +190,13 @@ impl Table {
         let name = self.name(id);
         if name.starts_with(b"\x01*") { name.len() - 2 } else { name.len() }
     }
+}
+
+/// A wire name tells its own length: what a slice's `Hash` adds is not needed.
+fn hash(hasher: &FixedState, wire: &[u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(wire);
+    hasher.finish()
 }
 
 impl Node {

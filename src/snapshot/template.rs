@@ -10,6 +10,7 @@
 //! A ring is an RRset whose records may start with any of them. Its bytes are stored twice in a row, so that
 //! every rotation is one stretch of memory.
 
+use super::draw::{self, Order, Places};
 use super::wire::Records;
 use crate::units::ZoneId;
 
@@ -17,6 +18,9 @@ use crate::units::ZoneId;
 pub(crate) const AA: u16 = 0x0400;
 /// NXDOMAIN (RFC 1035 §4.1.1).
 pub(crate) const NXDOMAIN: u16 = 3;
+
+/// YXDOMAIN: a DNAME makes a name too long (RFC 6672 §3.2).
+pub(crate) const YXDOMAIN: u16 = 6;
 
 /// A template that serves whatever type is asked and has no template of its own.
 pub(crate) const ANY_OTHER_TYPE: u16 = 0;
@@ -26,8 +30,12 @@ pub(crate) const ANY_OTHER_TYPE: u16 = 0;
 pub(crate) struct Answers {
     bytes: Vec<u8>,
     marks: Vec<Mark>,
+    /// Keys or weights of the records of rings that are drawn from.
+    draws: Vec<u64>,
     relocations: Vec<u32>,
     templates: Vec<Template>,
+    /// Where DNAMEs lead, as they are spelled, in wire form.
+    targets: Vec<u8>,
 }
 
 /// One answer but for the id, the flags that the query brings, and the question.
@@ -45,6 +53,12 @@ pub(crate) struct Template {
     pub(crate) additionals: u16,
     /// Whether a reply without them would be incomplete: glue (RFC 9471 §3.1).
     pub(crate) additionals_required: bool,
+    /// Whether it is answered for want of live members.
+    pub(crate) fails_open: bool,
+    order: Order,
+    draws: u32,
+    /// Where a DNAME leads: its stretch of the targets, empty where it is none.
+    target: (u32, u8),
     start: u32,
     split: u32,
     optional: u32,
@@ -89,6 +103,14 @@ pub(super) struct Draft {
     pub(super) additionals_required: bool,
     /// Additional records of each record of the ring; empty, or as long as the ring.
     pub(super) extra: Vec<Records>,
+    /// How the records of the ring are chosen.
+    pub(super) order: Order,
+    /// What that needs of each record of the ring: nothing, a key, a weight.
+    pub(super) draws: Vec<u64>,
+    /// Whether a pool in it fails open.
+    pub(super) fails_open: bool,
+    /// Where a DNAME leads, in wire form; empty where it is none.
+    pub(super) target: Vec<u8>,
     /// The zone whose SOA is in it.
     pub(super) zone: ZoneId,
 }
@@ -100,11 +122,6 @@ pub(crate) struct Run<'a> {
     pub(crate) bytes: &'a [u8],
     /// How many records.
     pub(crate) count: u16,
-}
-
-impl Run<'_> {
-    /// No records.
-    pub(crate) const NOTHING: Self = Self { bytes: &[], count: 0 };
 }
 
 impl Answers {
@@ -123,8 +140,11 @@ impl Answers {
             self.bytes.extend_from_slice(&section.bytes);
             *end = self.bytes.len() as u32;
         }
-        let ring = self.ring(&draft.ring, draft.window);
-        let extra = self.ring(&draft.extra, draft.window);
+        let ring = self.add_ring(&draft.ring, draft.window);
+        let extra = self.add_ring(&draft.extra, draft.window);
+        let (draws, target) = (self.draws.len() as u32, self.targets.len() as u32);
+        self.draws.extend_from_slice(&draft.draws);
+        self.targets.extend_from_slice(&draft.target);
         self.templates.push(Template {
             record_type: draft.record_type,
             flags: draft.flags,
@@ -132,6 +152,10 @@ impl Answers {
             authorities: draft.authorities.count,
             additionals: draft.additionals.count,
             additionals_required: draft.additionals_required,
+            fails_open: draft.fails_open,
+            order: draft.order,
+            draws,
+            target: (target, draft.target.len() as u8),
             start,
             split: ends[0],
             optional: ends[1],
@@ -153,7 +177,7 @@ impl Answers {
         }
     }
 
-    fn ring(&mut self, records: &[Records], window: u16) -> RingAt {
+    fn add_ring(&mut self, records: &[Records], window: u16) -> RingAt {
         if records.is_empty() {
             return RingAt::default();
         }
@@ -204,23 +228,37 @@ impl Answers {
         Run { bytes, count: template.additionals }
     }
 
-    /// The rotation of the ring that starts with the record at `turn` (a fraction of 2^32 of the ring).
-    pub(crate) fn ring_from(&self, template: &Template, turn: u32) -> Run<'_> {
-        self.stretch(template.ring, turn, template.ring.window)
-    }
-
-    /// The additional records of the first `records` records of the same rotation.
-    pub(crate) fn extra_from(&self, template: &Template, turn: u32, records: u16) -> Run<'_> {
-        self.stretch(template.extra, turn, records.min(template.extra.window))
-    }
-
-    fn stretch(&self, ring: RingAt, turn: u32, records: u16) -> Run<'_> {
-        if ring.size == 0 {
-            return Run::NOTHING;
+    /// Who of the ring is answered, and in which order. `turn`: a fraction of 2^32 of the ring; `network`: what
+    /// stands for the client's network.
+    pub(crate) fn choose(&self, template: &Template, turn: u32, network: impl FnOnce() -> u64) -> Places {
+        let RingAt { size, window, .. } = template.ring;
+        let draws = || &self.draws[template.draws as usize..template.draws as usize + usize::from(size)];
+        match template.order {
+            Order::Turn => Places::Run(((u64::from(turn) * u64::from(size)) >> 32) as usize, window),
+            Order::Sticky => draw::sticky(draws(), network(), window),
+            Order::Weighted => draw::weighted(draws(), turn, window),
         }
-        let first = ring.marks as usize + ((u64::from(turn) * u64::from(ring.size)) >> 32) as usize;
-        let (from, to) = (self.marks[first], self.marks[first + usize::from(records)]);
-        Run { bytes: &self.bytes[from.at as usize..to.at as usize], count: (to.count - from.count) as u16 }
+    }
+
+    /// The chosen records of the ring.
+    pub(crate) fn ring<'a>(&'a self, template: &Template, places: &'a Places) -> Pieces<'a> {
+        self.pieces(template.ring, places, places.len())
+    }
+
+    /// The additional records of the first `records` of the chosen ones.
+    pub(crate) fn extra<'a>(&'a self, template: &Template, places: &'a Places, records: u16) -> Pieces<'a> {
+        self.pieces(template.extra, places, records)
+    }
+
+    fn pieces<'a>(&'a self, ring: RingAt, places: &'a Places, records: u16) -> Pieces<'a> {
+        let records = if ring.size == 0 { 0 } else { records };
+        Pieces { answers: self, marks: ring.marks as usize, places, next: 0, records }
+    }
+
+    /// Where a DNAME leads, in wire form; `None` where it is none.
+    pub(crate) fn target(&self, template: &Template) -> Option<&[u8]> {
+        let (start, len) = (template.target.0 as usize, usize::from(template.target.1));
+        (len > 0).then(|| &self.targets[start..start + len])
     }
 
     /// The places in the fixed bytes where pointers stand that move with the question's length.
@@ -241,8 +279,40 @@ impl Template {
         self.split - self.start
     }
 
-    /// How many records of the ring go into one answer.
-    pub(crate) fn window(&self) -> u16 {
-        self.ring.window
+    /// Whether the answer differs from one client's network to another's.
+    pub(crate) fn is_tailored(&self) -> bool {
+        self.order == Order::Sticky
+    }
+}
+
+/// Stretches of records to copy, one after another: a rotation is one, a drawn order one for each record.
+#[derive(Debug, Clone)]
+pub(crate) struct Pieces<'a> {
+    answers: &'a Answers,
+    marks: usize,
+    places: &'a Places,
+    next: u16,
+    records: u16,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Run<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Run<'a>> {
+        if self.next == self.records {
+            return None;
+        }
+        let (first, records) = match self.places {
+            Places::Run(first, _) => (*first, self.records),
+            Places::Drawn(places, _) => (usize::from(places[usize::from(self.next)]), 1),
+        };
+        self.next += records;
+        let (from, to) = (
+            self.answers.marks[self.marks + first],
+            self.answers.marks[self.marks + first + usize::from(records)],
+        );
+        let bytes = &self.answers.bytes[from.at as usize..to.at as usize];
+        Some(Run { bytes, count: (to.count - from.count) as u16 })
     }
 }

@@ -145,6 +145,13 @@ fn shared_suffix(wire: &[u8], anchor: Anchor<'_>) -> Option<(usize, u16)> {
     None
 }
 
+/// The rdata alone, without compression.
+pub(super) fn rdata(rdata: &RData) -> Vec<u8> {
+    let mut records = Records::default();
+    records.rdata(Anchor { name: b"\0", pointers: Pointers::None }, rdata);
+    records.bytes
+}
+
 /// All other types as hickory writes them, without compression.
 fn encode(rdata: &RData) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(64);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 
-use super::rdata::DNAME;
+use super::DNAME;
 use super::{Record, Zone};
 use crate::name::{self, Name};
 use crate::report::{Code, Problem, Report};
@@ -19,7 +19,6 @@ pub(super) fn lint(records: Vec<Record>, name: Option<&Name>, report: &mut Repor
     let lint = Lint { origin: &origin, records: &records, owners: by_owner(&records) };
     lint.apex_ns(report);
     for record in &records {
-        redirection(record, report);
         lint.alias(record, report);
         lint.below(record, report);
         lint.target(record, report);
@@ -148,7 +147,7 @@ impl<'r> Lint<'r> {
 
     /// RFC 1034 §3.6.2, RFC 2181 §10.1, RFC 6672 §2.4.
     fn alias(&self, record: &Record, report: &mut Report) {
-        let is_dname = u16::from(record.record_type()) == DNAME;
+        let is_dname = record.record_type() == DNAME;
         if record.record_type() != RecordType::CNAME && !is_dname {
             return;
         }
@@ -159,7 +158,7 @@ impl<'r> Lint<'r> {
             let clash = if is_dname { same } else { !same || other.at.span.start < record.at.span.start };
             if clash {
                 let message = format!("`{}` has a {what} beside other data", record.owner);
-                let related = format!("its {} record", other.record_type());
+                let related = format!("its {} record", other.type_name());
                 report.push(
                     Problem::error(code, record.at.clone(), message).related(other.at.clone(), related),
                 );
@@ -175,7 +174,7 @@ impl<'r> Lint<'r> {
         while let Some(above) = name::parent(wire).filter(|above| above.len() >= self.origin.as_wire().len())
         {
             wire = above;
-            let dname = self.first_of(wire, RecordType::from(DNAME));
+            let dname = self.first_of(wire, DNAME);
             let cut = self.first_of(wire, RecordType::NS).filter(|cut| cut.owner != *self.origin);
             if let Some(dname) = dname {
                 let message = format!("`{}` is below a DNAME", record.owner);
@@ -262,14 +261,5 @@ fn target(rdata: &RData) -> Option<&Spelled> {
         RData::MX(mx) => Some(&mx.exchange),
         RData::SRV(srv) => Some(&srv.target),
         _ => None,
-    }
-}
-
-/// A zone that promises to redirect names is not served without doing so.
-fn redirection(record: &Record, report: &mut Report) {
-    if u16::from(record.record_type()) == DNAME {
-        let message = format!("the DNAME of `{}` would not redirect the names below it", record.owner);
-        let problem = Problem::error(Code::ZoneDname, record.at.clone(), message);
-        report.push(problem.label("DNAME is not served yet").help("use a CNAME for each name below it"));
     }
 }

@@ -24,10 +24,14 @@ mod scan;
 use std::path::Path;
 
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
+use hickory_proto::serialize::binary::BinDecodable;
 
 use crate::name::Name;
 use crate::report::{Location, Report, Sources};
 use crate::units::{Serial, Ttl};
+
+/// DNAME (RFC 6672), which hickory has no name for.
+pub(crate) const DNAME: RecordType = RecordType::Unknown(39);
 
 /// A zone that may be served: one SOA at the apex, at least one NS, RRsets as RFC 2181 wants them.
 #[derive(Debug, Clone)]
@@ -59,6 +63,23 @@ impl Record {
     /// The type of the record.
     pub fn record_type(&self) -> RecordType {
         self.rdata.record_type()
+    }
+
+    /// The name of its type.
+    pub(crate) fn type_name(&self) -> String {
+        match self.record_type() {
+            DNAME => "DNAME".to_owned(),
+            RecordType::Unknown(code) => format!("TYPE{code}"), // RFC 3597 §5
+            known => known.to_string(),
+        }
+    }
+
+    /// Where a DNAME leads.
+    pub(crate) fn dname_target(&self) -> Option<Spelled> {
+        match &self.rdata {
+            RData::Unknown { code: DNAME, rdata } => Spelled::from_bytes(&rdata.anything).ok(),
+            _ => None,
+        }
     }
 }
 

@@ -11,11 +11,9 @@ use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
 use hickory_proto::serialize::txt::parse_ttl;
 
+use super::DNAME;
 use super::scan::Token;
 use crate::name::{self, unescape};
-
-/// DNAME (RFC 6672), which hickory has no name for.
-pub(super) const DNAME: u16 = 39;
 
 /// Why rdata cannot be read: the sentence, and the word at fault (the type's, where it is none of them).
 #[derive(Debug)]
@@ -29,7 +27,7 @@ pub(super) fn record_type(text: &str) -> Option<RecordType> {
     let upper = text.to_ascii_uppercase();
     match upper.strip_prefix("TYPE").and_then(|number| number.parse::<u16>().ok()) {
         Some(number) => Some(RecordType::from(number)),
-        None if upper == "DNAME" => Some(RecordType::from(DNAME)),
+        None if upper == "DNAME" => Some(DNAME),
         None => RecordType::from_str(&upper).ok().filter(|t| !matches!(t, RecordType::Unknown(_))),
     }
 }
@@ -55,7 +53,7 @@ pub(super) fn parse(
         RecordType::SOA => RData::SOA(fields.soa()?),
         RecordType::TXT => RData::TXT(TXT::from_bytes(fields.strings()?.iter().map(Vec::as_slice).collect())),
         RecordType::DS => fields.ds()?,
-        other if u16::from(other) == DNAME => unknown(other, name::wire(&fields.name()?)),
+        other @ DNAME => unknown(other, name::wire(&fields.name()?)),
         RecordType::Unknown(_) => return Err(bad("a type without a text form needs `\\# LENGTH HEX`", None)),
         other => return by_hickory(other, words, origin),
     };

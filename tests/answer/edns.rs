@@ -2,9 +2,9 @@
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
-use onstage::answer::{ReplyBuf, Via};
+use onstage::answer::{Desk, Via};
 
-use crate::harness::{Site, lines, plan_of_zone, query, with_edns};
+use crate::harness::{self, Site, lines, peer, plan_of_zone, query, with_edns};
 
 /// A zone with one RRset that fits into 1232 bytes and not into 512, one that does not fit into 1232, and a cut
 /// whose glue does not fit into 512.
@@ -30,7 +30,7 @@ fn site() -> Site {
 }
 
 fn ask(site: &Site, via: Via, query: &[u8]) -> Message {
-    site.ask_with(&mut ReplyBuf::new(0), via, query).expect("a reply")
+    site.ask_with(&mut Desk::new(0), via, query).expect("a reply")
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn an_unknown_version_is_badvers() {
 fn the_question_comes_back_byte_for_byte() {
     let site = site();
     let asked = query("Ns.P.eXaMpLe", RecordType::A);
-    let mut buf = ReplyBuf::new(0);
-    site.ask_with(&mut buf, Via::Datagram, &asked).unwrap();
-    assert_eq!(buf.as_bytes()[12..asked.len()], asked[12..]);
+    let reply =
+        harness::ask(&site.snapshot, &peer("127.0.0.1", Via::Datagram), &mut Desk::new(0), &asked).unwrap();
+    assert_eq!(reply[12..asked.len()], asked[12..]);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn what_is_no_query_gets_what_it_deserves() {
     let changed = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut query = good.clone();
         change(&mut query);
-        site.ask_with(&mut ReplyBuf::new(0), Via::Datagram, &query).map(|reply| reply.metadata.response_code)
+        site.ask_with(&mut Desk::new(0), Via::Datagram, &query).map(|reply| reply.metadata.response_code)
     };
     let formerr = Some(ResponseCode::FormErr);
     assert_eq!(changed(&|q| q.truncate(11)), None, "no header");

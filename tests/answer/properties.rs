@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
-use onstage::answer::{ReplyBuf, Via};
+use onstage::answer::{Desk, Via};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::harness::{Site, lines, plan_of_zone, query, with_edns};
+use crate::harness::{Site, ask, lines, peer, plan_of_zone, query, with_edns};
 
 const ZONE: &str = include_str!("../replay/properties.zone");
 
@@ -65,11 +65,12 @@ proptest! {
     ) {
         let asked = query(&name, record_type);
         let asked = edns.map_or(asked.clone(), |size| with_edns(asked, size, 0, 0));
-        let mut buf = ReplyBuf::new(seed);
-        let datagram = site().ask_with(&mut buf, Via::Datagram, &asked).expect("a reply");
+        let mut desk = Desk::new(seed);
+        let datagram = ask(&site().snapshot, &peer("127.0.0.1", Via::Datagram), &mut desk, &asked).expect("a reply");
         let limit = usize::from(edns.unwrap_or(512).clamp(512, 1232));
-        prop_assert!(buf.as_bytes().len() <= limit, "{} bytes for {limit}", buf.as_bytes().len());
-        let stream = site().ask_with(&mut buf, Via::Stream, &asked).expect("a reply");
+        prop_assert!(datagram.len() <= limit, "{} bytes for {limit}", datagram.len());
+        let datagram = Message::from_vec(&datagram).expect("replies parse");
+        let stream = site().ask_with(&mut desk, Via::Stream, &asked).expect("a reply");
         prop_assert!(!stream.metadata.truncation);
         let whole = rrsets(&stream);
         for (key, records) in rrsets(&datagram) {
@@ -83,7 +84,7 @@ proptest! {
 
     #[test]
     fn any_bytes_at_all_get_a_reply_that_parses_or_none(bytes in vec(any::<u8>(), 0..600)) {
-        site().ask_with(&mut ReplyBuf::new(0), Via::Datagram, &bytes);
+        site().ask_with(&mut Desk::new(0), Via::Datagram, &bytes);
     }
 
     #[test]
@@ -100,6 +101,6 @@ proptest! {
         if let Some(cut) = cut {
             asked.truncate(cut.index(asked.len()));
         }
-        site().ask_with(&mut ReplyBuf::new(0), Via::Stream, &asked);
+        site().ask_with(&mut Desk::new(0), Via::Stream, &asked);
     }
 }

@@ -1,23 +1,24 @@
 //! Writes the answers of one name: its RRsets, the chains that start at it, the delegation that it is.
 
-use hickory_proto::rr::rdata::{CNAME, HINFO};
+mod chain;
+
+use hickory_proto::rr::rdata::{HINFO, HTTPS};
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 
-use super::compile::Sheet;
-use super::lineup::Lineup;
-use super::table::{Found, NodeId, Role, Table};
-use super::template::{AA, ANY_OTHER_TYPE, Draft, NXDOMAIN};
-use super::wire::{Anchor, Owner, Pointers, Records};
+use crate::config::Policy;
 use crate::name::{self, Name};
 use crate::plan::Plan;
-use crate::units::{PoolId, Ttl, ZoneId};
+use crate::snapshot::compile::Sheet;
+use crate::snapshot::draw::{self, Order};
+use crate::snapshot::lineup::{Lineup, Mode};
+use crate::snapshot::table::{Found, NodeId, Role, Table};
+use crate::snapshot::template::{AA, ANY_OTHER_TYPE, Draft};
+use crate::snapshot::wire::{self, Anchor, Owner, Pointers, Records};
+use crate::units::{MOST_DRAWN, PoolId, Ttl, ZoneId};
 use crate::zone::Record;
 
-/// The most CNAMEs that one answer follows; a loop ends here.
-const MAX_CHAIN: usize = 16;
-
 /// Writes answers as some lineups have them, and notes which pools it had to ask.
-pub(super) struct Scribe<'p> {
+pub(in crate::snapshot) struct Scribe<'p> {
     plan: &'p Plan,
     table: &'p Table,
     sheet: &'p Sheet,
@@ -36,17 +37,22 @@ struct Subject<'p> {
 }
 
 impl<'p> Scribe<'p> {
-    pub(super) fn new(plan: &'p Plan, table: &'p Table, sheet: &'p Sheet, lineups: &'p [Lineup]) -> Self {
+    pub(in crate::snapshot) fn new(
+        plan: &'p Plan,
+        table: &'p Table,
+        sheet: &'p Sheet,
+        lineups: &'p [Lineup],
+    ) -> Self {
         Self { plan, table, sheet, lineups, touched: Vec::new() }
     }
 
     /// The pools that the answers written so far depend on.
-    pub(super) fn touched(&self) -> &[PoolId] {
+    pub(in crate::snapshot) fn touched(&self) -> &[PoolId] {
         &self.touched
     }
 
     /// All answers of a name.
-    pub(super) fn node(&mut self, id: NodeId) -> Vec<Draft> {
+    pub(in crate::snapshot) fn node(&mut self, id: NodeId) -> Vec<Draft> {
         let subject = self.subject(id);
         let types = self.sheet.types(self.plan, self.table, id);
         match self.table.node(id).role {
@@ -61,7 +67,7 @@ impl<'p> Scribe<'p> {
     }
 
     /// NODATA or NXDOMAIN (RFC 2308 §2): the SOA, to be cached for the lesser of its TTL and its minimum.
-    pub(super) fn negative(&self, zone: ZoneId, rcode: u16) -> Draft {
+    pub(in crate::snapshot) fn negative(&self, zone: ZoneId, rcode: u16) -> Draft {
         let anchor =
             Anchor { name: self.plan.zones[zone.index()].origin.as_wire(), pointers: Pointers::Noted };
         let mut draft = Draft { flags: AA | rcode, zone, ..Draft::default() };
@@ -105,8 +111,12 @@ impl<'p> Scribe<'p> {
         let rotates =
             matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::SRV) && records.len() > 1;
         draft.window = self.window(id, record_type, records.len());
+        draft.fails_open |= self.fails_open(id, record_type);
+        if rotates {
+            self.order(id, record_type, &records, draft);
+        }
         let mut written = Vec::new();
-        for record in &records {
+        for (_, record) in &records {
             if rotates {
                 draft.ring.push(single(subject.moving, owner, record));
             } else {
@@ -124,17 +134,45 @@ impl<'p> Scribe<'p> {
     }
 
     /// The records of an RRset that are answered: the lineup's, where it is a pool.
-    fn answered(&mut self, id: NodeId, record_type: RecordType) -> Vec<&'p Record> {
-        let records = self.sheet.rrset(self.plan, self.table, id, record_type);
-        let Some(pool) = self.sheet.pool(id, record_type) else {
-            return records.into_iter().map(|(_, record)| record).collect();
-        };
+    fn answered(&mut self, id: NodeId, record_type: RecordType) -> Vec<(usize, &'p Record)> {
+        let mut records = self.sheet.rrset(self.plan, self.table, id, record_type);
+        let Some(pool) = self.sheet.pool(id, record_type) else { return records };
         self.touched.push(pool);
         let members = &self.plan.pools[pool.index()].members;
         let answered =
             members.iter().zip(&self.lineups[pool.index()].answered).filter(|&(_, &answered)| answered);
         let answered: Vec<usize> = answered.map(|(member, _)| member.record).collect();
-        records.into_iter().filter(|(place, _)| answered.contains(place)).map(|(_, record)| record).collect()
+        records.retain(|(place, _)| answered.contains(place));
+        records
+    }
+
+    /// How a pool's policy chooses, and what it needs to know of each record.
+    fn order(&self, id: NodeId, record_type: RecordType, records: &[(usize, &Record)], draft: &mut Draft) {
+        let Some(pool) = self.sheet.pool(id, record_type).map(|pool| &self.plan.pools[pool.index()]) else {
+            return;
+        };
+        match pool.policy {
+            Policy::RoundRobin | Policy::Failover => {}
+            Policy::Sticky => {
+                draft.order = Order::Sticky;
+                let key = |(_, record): &(usize, &Record)| draw::key(&wire::rdata(&record.rdata));
+                draft.draws = records.iter().map(key).collect();
+            }
+            Policy::Weighted => {
+                draft.order = Order::Weighted;
+                let weight = |(place, _): &(usize, &Record)| {
+                    let member = pool.members.iter().find(|member| member.record == *place);
+                    member.map_or(0, |member| u64::from(member.weight))
+                };
+                draft.draws = records.iter().map(weight).collect();
+            }
+        }
+        draft.window = draft.window.min(MOST_DRAWN as u16);
+    }
+
+    fn fails_open(&self, id: NodeId, record_type: RecordType) -> bool {
+        let pool = self.sheet.pool(id, record_type);
+        pool.is_some_and(|pool| self.lineups[pool.index()].mode == Mode::FailingOpen)
     }
 
     fn window(&self, id: NodeId, record_type: RecordType, records: usize) -> u16 {
@@ -143,13 +181,16 @@ impl<'p> Scribe<'p> {
         most.min(records as u16)
     }
 
-    /// The addresses of the host that a record points to (RFC 1035 §3.3.9, §3.3.11, RFC 2782), once a host.
+    /// The addresses of the host that a record points to (RFC 1035 §3.3.9, §3.3.11, RFC 2782, RFC 9460 §4.1), once a
+    /// host.
     fn addresses_of(&mut self, subject: Subject<'_>, record: &Record, written: &mut Vec<Name>) -> Records {
         let mut addresses = Records::default();
         let target = match &record.rdata {
             RData::SRV(srv) => &srv.target,
             RData::MX(mx) => &mx.exchange,
             RData::NS(ns) => &ns.0,
+            RData::SVCB(svcb) | RData::HTTPS(HTTPS(svcb)) if svcb.target_name.is_root() => &record.spelled,
+            RData::SVCB(svcb) | RData::HTTPS(HTTPS(svcb)) => &svcb.target_name,
             _ => return addresses,
         };
         let lowered = Name::from(target);
@@ -157,6 +198,11 @@ impl<'p> Scribe<'p> {
             return addresses;
         }
         if let Found::Data(id) = self.table.find(lowered.as_wire(), false) {
+            if let RData::SVCB(svcb) | RData::HTTPS(HTTPS(svcb)) = &record.rdata
+                && svcb.svc_priority == 0
+            {
+                self.push_all(subject.moving, target, id, record.record_type(), &mut addresses);
+            }
             self.push_addresses(subject.moving, target, id, &mut addresses);
         }
         written.push(lowered);
@@ -165,73 +211,22 @@ impl<'p> Scribe<'p> {
 
     fn push_addresses(&mut self, anchor: Anchor<'_>, host: &Spelled, id: NodeId, into: &mut Records) {
         for record_type in [RecordType::A, RecordType::AAAA] {
-            let records = self.answered(id, record_type);
-            let most = usize::from(self.window(id, record_type, records.len()));
-            for record in records.into_iter().take(most) {
-                into.push(anchor, Owner::Name(host), record.ttl, &record.rdata);
-            }
+            self.push_all(anchor, host, id, record_type, into);
         }
     }
 
-    /// The answers of a name with a CNAME: one for each type at the end of its chain, one for all others.
-    fn alias(&mut self, subject: Subject<'_>) -> Vec<Draft> {
-        let mut drafts: Vec<Draft> =
-            self.rrset(subject, RecordType::CNAME).into_iter().chain([any()]).collect();
-        let (chain, end) = self.follow(subject);
-        if let (Some(owner), Found::Data(id)) = (chain.last().map(|(_, _, cname)| &cname.0), end) {
-            for record_type in self.sheet.types(self.plan, self.table, id) {
-                let mut draft = self.draft(subject, record_type);
-                push_chain(subject, &chain, &mut draft);
-                if record_type != RecordType::CNAME
-                    && self.push_rrset(subject, &mut draft, Some(owner), id, record_type)
-                {
-                    drafts.push(draft);
-                }
-            }
-        }
-        let mut otherwise = Draft { record_type: ANY_OTHER_TYPE, ..self.draft(subject, RecordType::CNAME) };
-        push_chain(subject, &chain, &mut otherwise);
-        self.push_end(subject, end, &mut otherwise);
-        drafts.push(otherwise);
-        drafts
-    }
-
-    /// RFC 1034 §4.3.2 step 3a, again and again: the CNAMEs from a name on, and what is at their end.
-    fn follow(&self, subject: Subject<'_>) -> (Vec<Link<'p>>, Found) {
-        let mut chain: Vec<Link<'p>> = Vec::new();
-        let mut at = Found::Data(subject.id);
-        while let Found::Data(id) = at {
-            let Some((record, cname)) = self.cname(id) else { break };
-            if chain.len() == MAX_CHAIN || chain.iter().any(|(_, _, seen)| seen.0 == cname.0) {
-                break;
-            }
-            let owner = chain.last().map(|(_, _, previous)| &previous.0);
-            chain.push((owner, record.ttl, cname));
-            at = self.table.find(Name::from(&cname.0).as_wire(), false);
-        }
-        (chain, at)
-    }
-
-    fn cname(&self, id: NodeId) -> Option<(&'p Record, &'p CNAME)> {
-        let (_, record) =
-            self.sheet.rrset(self.plan, self.table, id, RecordType::CNAME).into_iter().next()?;
-        match &record.rdata {
-            RData::CNAME(cname) => Some((record, cname)),
-            _ => None,
-        }
-    }
-
-    /// What follows a chain when its end has no records of the type.
-    fn push_end(&mut self, subject: Subject<'_>, end: Found, draft: &mut Draft) {
-        match end {
-            Found::Data(id) if self.cname(id).is_some() => {} // a loop: the chain is all there is to say
-            Found::Data(id) => self.push_soa(subject.fixed, self.table.node(id).zone, draft),
-            Found::Missing(zone) => {
-                draft.flags |= NXDOMAIN;
-                self.push_soa(subject.fixed, zone, draft);
-            }
-            Found::Referral(cut) => self.push_referral(subject.fixed, cut, draft),
-            Found::Outside => {}
+    fn push_all(
+        &mut self,
+        anchor: Anchor<'_>,
+        owner: &Spelled,
+        id: NodeId,
+        record_type: RecordType,
+        into: &mut Records,
+    ) {
+        let records = self.answered(id, record_type);
+        let most = usize::from(self.window(id, record_type, records.len()));
+        for (_, record) in records.into_iter().take(most) {
+            into.push(anchor, Owner::Name(owner), record.ttl, &record.rdata);
         }
     }
 
@@ -275,16 +270,6 @@ impl<'p> Scribe<'p> {
     }
 }
 
-/// A CNAME of a chain: its owner (the question, if none), its TTL, its target.
-type Link<'p> = (Option<&'p Spelled>, Ttl, &'p CNAME);
-
-fn push_chain(subject: Subject<'_>, chain: &[Link<'_>], draft: &mut Draft) {
-    for (owner, ttl, cname) in chain {
-        let owner = owner.map_or(Owner::Question, Owner::Name);
-        draft.answers.push(subject.moving, owner, *ttl, &RData::CNAME((*cname).clone()));
-    }
-}
-
 fn single(anchor: Anchor<'_>, owner: Owner<'_>, record: &Record) -> Records {
     let mut records = Records::default();
     records.push(anchor, owner, record.ttl, &record.rdata);
@@ -300,7 +285,7 @@ fn merge(parts: impl Iterator<Item = Records>) -> Records {
 }
 
 /// The whole answer to ANY for any name that has records (RFC 8482 §4.2).
-pub(super) fn any() -> Draft {
+pub(in crate::snapshot) fn any() -> Draft {
     const TTL: Ttl = match Ttl::new(3789) {
         Some(ttl) => ttl,
         None => Ttl::MAX,

@@ -1,0 +1,46 @@
+//! What is told about a pool, in words.
+
+use crate::health::Observed;
+use crate::plan::{Member, Pool};
+use crate::snapshot::{Account, Line, Lineup, Mode};
+
+/// What is observed by one probe, and since when, in seconds of Unix time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sighting {
+    pub(super) observed: Observed,
+    pub(super) since: Option<u32>,
+}
+
+/// The account of a pool: who is answered since `since`, and how each member is.
+pub(super) fn account(pool: &Pool, lineup: &Lineup, since: u32, sightings: &[Sighting]) -> Account {
+    let mode = match lineup.mode {
+        Mode::Live => "",
+        Mode::FailingOpen => ", failing open",
+    };
+    let text = format!("{} {}/{} answered{mode}", pool.record_type, lineup.count(), pool.members.len());
+    let head = Line { text, since: Some(since) };
+    let members = pool
+        .members
+        .iter()
+        .zip(&lineup.answered)
+        .map(|(member, &answered)| line(member, answered, sightings));
+    Account { lines: [head].into_iter().chain(members).collect() }
+}
+
+fn line(member: &Member, answered: bool, sightings: &[Sighting]) -> Line {
+    let probes = || member.probes.iter().map(|probe| sightings[probe.index()]);
+    let worst = probes().find(|sighting| !sighting.observed.is_up());
+    let (observed, since) = match worst {
+        Some(worst) => (worst.observed, worst.since),
+        None => (Observed::UP, probes().filter_map(|sighting| sighting.since).max()),
+    };
+    let reason = observed.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let place = if answered == observed.is_up() {
+        ""
+    } else if answered {
+        ", answered"
+    } else {
+        ", not answered"
+    };
+    Line { text: format!("{} {}{reason}{place}", member.label, observed.as_str()), since }
+}

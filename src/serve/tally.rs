@@ -1,0 +1,87 @@
+//! What became of queries and replies, counted where it happens and summed where it is read.
+//!
+//! Each worker has a tally of its own, on cache lines of its own, so that no count waits for another. Only the worker
+//! writes to it, with plain loads and stores. TCP connections share one.
+
+use std::iter::Sum;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What can happen besides a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A query came in, or what should have been one.
+    Received,
+    /// It was no query, or cut off, or from where no reply can go.
+    Dropped,
+    /// The reply was truncated: the client has to ask over TCP.
+    Truncated,
+    /// The reply was left out, or truncated, because its network had too many.
+    Limited,
+    /// The client has shown a valid DNS cookie.
+    Known,
+    /// The kernel refused the reply.
+    Lost,
+}
+
+const EVENTS: usize = 6;
+/// Rcodes up to BADCOOKIE (RFC 7873 §8).
+const RCODES: usize = 24;
+
+/// Counters that are being written.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Tally {
+    events: [AtomicU64; EVENTS],
+    rcodes: [AtomicU64; RCODES],
+}
+
+/// Counters at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    events: [u64; EVENTS],
+    rcodes: [u64; RCODES],
+}
+
+impl Tally {
+    /// Counts an event, from the one thread that writes here.
+    pub(super) fn add(&self, event: Event, count: usize) {
+        add(&self.events[event as usize], count as u64);
+    }
+
+    /// Counts a reply, from the one thread that writes here.
+    pub(super) fn reply(&self, rcode: u16) {
+        add(&self.rcodes[usize::from(rcode).min(RCODES - 1)], 1);
+    }
+
+    /// What has been counted.
+    pub(super) fn read(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts { events: self.events.each_ref().map(read), rcodes: self.rcodes.each_ref().map(read) }
+    }
+}
+
+fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+}
+
+impl Counts {
+    /// How often something happened.
+    pub const fn of(&self, event: Event) -> u64 {
+        self.events[event as usize]
+    }
+
+    /// How many replies had an rcode.
+    pub fn replies(&self, rcode: u16) -> u64 {
+        self.rcodes.get(usize::from(rcode)).copied().unwrap_or_default()
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, counts| {
+            sum.events.iter_mut().zip(counts.events).for_each(|(sum, count)| *sum += count);
+            sum.rcodes.iter_mut().zip(counts.rcodes).for_each(|(sum, count)| *sum += count);
+            sum
+        })
+    }
+}
