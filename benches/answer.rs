@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use divan::{Bencher, black_box};
-use onstage::answer::{Desk, MIN_MESSAGE, Peer, Via, answer};
+use onstage::answer::{MIN_MESSAGE, Peer, Rotation, Via, answer};
 use onstage::daemon::load;
 use onstage::plan::Plan;
 use onstage::snapshot::{Compiler, Lineup, Snapshot};
@@ -90,9 +90,9 @@ fn ask(bencher: Bencher, what: &str, names: usize) {
     let (_, name, record_type, edns) =
         QUESTIONS.into_iter().find(|(w, ..)| *w == what).unwrap_or_else(|| unreachable!());
     let (query, mut reply) = (query(name, record_type, edns), [0; 2 * MIN_MESSAGE]);
-    let (peer, mut desk) =
-        (Peer { addr: ([127, 0, 0, 1], 5300).into(), via: Via::Datagram, now: 0 }, Desk::new(0));
-    bencher.bench_local(|| answer(black_box(&snapshot), &peer, black_box(&query), &mut desk, &mut reply));
+    let (peer, mut rotation) =
+        (Peer { addr: ([127, 0, 0, 1], 5300).into(), via: Via::Datagram, now: 0 }, Rotation::new(0));
+    bencher.bench_local(|| answer(black_box(&snapshot), &peer, black_box(&query), &mut rotation, &mut reply));
 }
 
 #[divan::bench(args = [0, 100_000], sample_count = 20)]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Record, RecordType};
-use onstage::answer::{Desk, MAX_MESSAGE, Outcome, Peer, Via, answer};
+use onstage::answer::{MAX_MESSAGE, Outcome, Peer, Rotation, Via, answer};
 use onstage::daemon::{Loaded, load};
 use onstage::plan::Plan;
 use onstage::report::Colour;
@@ -65,20 +65,20 @@ impl Site {
 
     /// The reply to one question.
     pub fn ask(&self, name: &str, record_type: RecordType) -> Message {
-        self.ask_with(&mut Desk::new(0), Via::Stream, &query(name, record_type)).expect("a reply")
+        self.ask_with(&mut Rotation::new(0), Via::Stream, &query(name, record_type)).expect("a reply")
     }
 
     /// The reply to a query in wire form.
-    pub fn ask_with(&self, desk: &mut Desk, via: Via, query: &[u8]) -> Option<Message> {
-        let reply = ask(&self.snapshot, &peer("127.0.0.1", via), desk, query)?;
+    pub fn ask_with(&self, rotation: &mut Rotation, via: Via, query: &[u8]) -> Option<Message> {
+        let reply = ask(&self.snapshot, &peer("127.0.0.1", via), rotation, query)?;
         Some(Message::from_vec(&reply).expect("replies parse"))
     }
 }
 
 /// The reply to anyone, as bytes.
-pub fn ask(snapshot: &Snapshot, peer: &Peer, desk: &mut Desk, query: &[u8]) -> Option<Vec<u8>> {
+pub fn ask(snapshot: &Snapshot, peer: &Peer, rotation: &mut Rotation, query: &[u8]) -> Option<Vec<u8>> {
     let mut reply = vec![0; MAX_MESSAGE];
-    match answer(snapshot, peer, query, desk, &mut reply) {
+    match answer(snapshot, peer, query, rotation, &mut reply) {
         Outcome::Reply(written) => {
             reply.truncate(written.len);
             Some(reply)

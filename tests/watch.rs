@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use onstage::answer::{Desk, Via};
+use onstage::answer::{Rotation, Via};
 use onstage::daemon::{Director, State};
 use onstage::health::{Reason, Verdict};
 use onstage::plan::Plan;
@@ -198,7 +198,7 @@ async fn when_all_fail_all_are_answered() {
     assert_eq!(changes, 3, "two leave, and with the last one the pool fails open");
     let mut reader = watch.reader;
     let query = query("puppet.example.org", RecordType::A);
-    let reply = ask(reader.load(), &peer("127.0.0.1", Via::Stream), &mut Desk::new(0), &query).unwrap();
+    let reply = ask(reader.load(), &peer("127.0.0.1", Via::Stream), &mut Rotation::new(0), &query).unwrap();
     assert_eq!(reply[7], 3, "three answers");
 }
 

@@ -9,10 +9,11 @@
 use std::fmt::Write;
 
 use super::compose::{Composer, Full};
-use super::edns::{ExtendedError, ReplyOpt};
+use super::edns::ExtendedError;
 use super::query::REFUSED;
 use super::{Peer, Reply};
 use crate::snapshot::Snapshot;
+use crate::snapshot::counts::Counts;
 
 const AA: u16 = 0x0400;
 const TYPE_TXT: u16 = 16;
@@ -27,7 +28,7 @@ const VERSION: &str = concat!("onstage ", env!("CARGO_PKG_VERSION"));
 impl Composer<'_, '_> {
     /// The reply to a question of class CH.
     #[cold]
-    pub(super) fn about_us(mut self, snapshot: &Snapshot, peer: &Peer, name: &[u8]) -> Reply {
+    pub(super) fn about_us(&mut self, snapshot: &Snapshot, peer: &Peer, name: &[u8]) -> Reply {
         let address = peer.addr.ip().to_canonical();
         if !snapshot.terms().insiders.iter().any(|net| net.contains(&address)) {
             return self.without_records(REFUSED, Some(ExtendedError::Prohibited));
@@ -36,7 +37,7 @@ impl Composer<'_, '_> {
             return self.without_records(REFUSED, Some(ExtendedError::NotSupported));
         }
         match self.tell(snapshot, peer, name) {
-            Ok(()) if self.counts.answers > 0 => self.finish(AA, 0),
+            Ok(()) if self.counts != Counts::default() => self.finish(AA, 0),
             Ok(()) => self.without_records(REFUSED, Some(ExtendedError::NotAuthoritative)),
             Err(Full) => self.truncated(AA),
         }
@@ -44,34 +45,34 @@ impl Composer<'_, '_> {
 
     fn tell(&mut self, snapshot: &Snapshot, peer: &Peer, name: &[u8]) -> Result<(), Full> {
         let nsid = &snapshot.terms().nsid;
-        match name {
-            b"\x07version\x04bind\0" | b"\x07version\x06server\0" => self.string(VERSION.as_bytes()),
-            b"\x08hostname\x04bind\0" | b"\x02id\x06server\0" if !nsid.is_empty() => self.string(nsid),
-            _ => {
-                for line in snapshot.accounts(name).flat_map(|account| &account.lines) {
-                    let mut text = Text { bytes: [0; LONGEST], len: 0 };
-                    let _ = text.write_str(&line.text); // what is too long is cut off
-                    if let Some(since) = line.since {
-                        let _ = write!(text, ", for {}", Age(peer.now.saturating_sub(since)));
-                    }
-                    self.string(&text.bytes[..text.len])?;
-                }
-                Ok(())
-            }
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        if is(b"\x07version\x04bind\0") || is(b"\x07version\x06server\0") {
+            return self.string(VERSION.as_bytes());
         }
+        if !nsid.is_empty() && (is(b"\x08hostname\x04bind\0") || is(b"\x02id\x06server\0")) {
+            return self.string(nsid);
+        }
+        for line in snapshot.accounts(name).flat_map(|account| &account.lines) {
+            let mut text = Text { bytes: [0; LONGEST], len: 0 };
+            let _ = text.write_str(&line.text); // what is too long is cut off
+            if let Some(since) = line.since {
+                let _ = write!(text, ", for {}", Age(peer.now.saturating_sub(since)));
+            }
+            self.string(&text.bytes[..text.len])?;
+        }
+        Ok(())
     }
 
     /// A TXT record of one string of at most 255 bytes.
     fn string(&mut self, text: &[u8]) -> Result<(), Full> {
-        let opt = self.opt.as_ref().map_or(0, ReplyOpt::len);
-        if self.page.len() + RECORD.len() + 3 + text.len() + opt > self.limit {
+        if self.page.len() + RECORD.len() + 3 + text.len() + self.opt_len() > self.limit {
             return Err(Full);
         }
         self.page.put(&RECORD);
         self.page.put(&(1 + text.len() as u16).to_be_bytes());
         self.page.put(&[text.len() as u8]);
         self.page.put(text);
-        self.counts.answers += 1;
+        self.counts += Counts::answers(1);
         Ok(())
     }
 }

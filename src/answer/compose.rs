@@ -1,9 +1,11 @@
 //! Puts a reply together: copies stretches of a template, patches what only the query knows.
 
+use super::Chance;
 use super::Reply;
 use super::edns::{ExtendedError, ReplyOpt};
 use super::page::Page;
 use super::query::{HEADER, Query};
+use crate::snapshot::counts::Counts;
 use crate::snapshot::draw::Places;
 use crate::snapshot::{Hit, Pieces};
 
@@ -12,14 +14,6 @@ const OPCODE: u16 = 0x7800;
 const TC: u16 = 0x0200;
 const RD: u16 = 0x0100;
 const RCODE: u16 = 0x000f;
-
-/// The counts of a header, the questions apart (RFC 1035 §4.1.1).
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
-    pub(super) answers: u16,
-    pub(super) authorities: u16,
-    pub(super) additionals: u16,
-}
 
 /// A reply to a query whose question could be read.
 pub(super) struct Composer<'c, 'b> {
@@ -44,7 +38,7 @@ pub(super) struct Full;
 /// A header alone: the question could not be read, or does not matter.
 pub(super) fn header_only(query: &[u8], rcode: u16, mut page: Page<'_>) -> Reply {
     let flags = u16::from_be_bytes([query[2], query[3]]) & (OPCODE | RD) | QR | rcode;
-    page.put(&header([query[0], query[1]], flags, 0, Counts::default()));
+    page.put(&header([query[0], query[1]], flags, Counts::default()));
     Reply { len: page.len(), rcode, is_truncated: false, is_known: false }
 }
 
@@ -75,21 +69,17 @@ fn question_len(reply: &[u8]) -> Option<usize> {
 }
 
 impl<'c, 'b> Composer<'c, 'b> {
-    /// A reply with the question, and room for the header.
+    /// A reply with the question, room for the header, and no OPT record yet.
     #[inline]
-    pub(super) fn new(
-        query: &'c Query<'c>,
-        opt: Option<ReplyOpt<'c>>,
-        limit: usize,
-        mut page: Page<'b>,
-    ) -> Self {
+    pub(super) fn new(query: &'c Query<'c>, limit: usize, mut page: Page<'b>) -> Self {
         page.put(&[0; HEADER]);
         page.put(query.question);
-        Self { query, opt, limit, page, counts: Counts::default() }
+        Self { query, opt: None, limit, page, counts: Counts::default() }
     }
 
     /// The reply without records. BADVERS needs EDNS.
-    pub(super) fn without_records(mut self, rcode: u16, error: Option<ExtendedError>) -> Reply {
+    #[inline(never)]
+    pub(super) fn without_records(&mut self, rcode: u16, error: Option<ExtendedError>) -> Reply {
         if let (Some(opt), Some(error)) = (&mut self.opt, error) {
             opt.tell(error);
         }
@@ -97,32 +87,52 @@ impl<'c, 'b> Composer<'c, 'b> {
     }
 
     /// The reply that a template is, or the empty truncated one where it does not fit.
-    #[inline]
-    pub(super) fn records(mut self, hit: &Hit<'_>, places: &Places) -> Reply {
+    #[inline(always)]
+    pub(super) fn records(&mut self, hit: &Hit<'_>, chance: &Chance<'_>) -> Reply {
         let named = Named { at: HEADER, len: self.query.name().len() };
-        match self.append(hit, places, named) {
+        match self.append(hit, chance, named) {
             Ok(()) => self.finish(hit.template.flags, hit.template.flags & RCODE),
             Err(Full) => self.truncated(hit.template.flags),
         }
     }
 
-    /// Adds the records of a template behind what is there.
-    #[inline]
-    pub(super) fn append(&mut self, hit: &Hit<'_>, places: &Places, named: Named) -> Result<(), Full> {
-        let (answers, template) = (hit.answers, hit.template);
+    /// Adds the records of a template behind what is there: all in a row where that is how they are and they fit.
+    #[inline(always)]
+    pub(super) fn append(&mut self, hit: &Hit<'_>, chance: &Chance<'_>, named: Named) -> Result<(), Full> {
         if let Some(opt) = &mut self.opt {
-            if template.fails_open {
+            if hit.template.fails_open {
                 opt.tell(ExtendedError::FailsOpen);
             }
-            if template.is_tailored() {
+            if hit.template.is_tailored() {
                 opt.tailor();
             }
         }
+        let start = self.page.len();
+        match hit.answers.image(hit.template, chance.turn) {
+            Some((image, bytes)) if start + bytes.len() + self.opt_len() <= self.limit => {
+                self.page.put(bytes);
+                self.counts += image.counts;
+                self.patch(hit, named, start, image.ring_len as usize, bytes.len());
+                Ok(())
+            }
+            _ => self.append_pieces(hit, &chance.choose(hit), named),
+        }
+    }
+
+    #[inline]
+    pub(super) fn opt_len(&self) -> usize {
+        self.opt.as_ref().map_or(0, ReplyOpt::len)
+    }
+
+    /// The same, piece by piece: records that are drawn, and as many additional ones as there is room for.
+    #[inline(never)]
+    pub(super) fn append_pieces(&mut self, hit: &Hit<'_>, places: &Places, named: Named) -> Result<(), Full> {
+        let (answers, template) = (hit.answers, hit.template);
         let (head, authority) = (answers.head(template), answers.authority(template));
         let ring = answers.ring(template, places);
         let ring_len = length(ring.clone());
         let start = self.page.len();
-        let room = self.limit.checked_sub(self.opt.as_ref().map_or(0, ReplyOpt::len)).ok_or(Full)?;
+        let room = self.limit.checked_sub(self.opt_len()).ok_or(Full)?;
         let room = room.checked_sub(start + head.len() + ring_len + authority.len()).ok_or(Full)?;
         let additional = answers.additional(template);
         let (with_additional, records) = match room.checked_sub(additional.bytes.len()) {
@@ -130,26 +140,33 @@ impl<'c, 'b> Composer<'c, 'b> {
             None if template.additionals_required => return Err(Full), // RFC 9471 §3.1
             None => (false, 0),
         };
-        self.put(head);
-        self.counts.answers += template.answers + self.put_all(ring);
-        self.put(authority);
-        self.counts.authorities += template.authorities;
-        let mut fixed = head.len() + authority.len();
+        self.counts += template.counts;
+        self.page.put(head);
+        let records_of_ring = self.put_all(ring);
+        self.counts += Counts::answers(records_of_ring);
+        self.page.put(authority);
         if with_additional {
-            self.put(additional.bytes);
-            fixed += additional.bytes.len();
-            self.counts.additionals += additional.count;
-            self.counts.additionals += self.put_all(answers.extra(template, places, records));
+            self.page.put(additional.bytes);
+            let extra = self.put_all(answers.extra(template, places, records));
+            self.counts += Counts::additionals(extra);
+        } else {
+            self.counts.0 -= u64::from(additional.count);
         }
-        if named.len > hit.anchor_len || named.at > HEADER || hit.serial.is_some() {
-            self.patch(hit, named, start, ring_len, fixed);
-        }
+        self.patch(hit, named, start, ring_len, self.page.len() - start);
         Ok(())
     }
 
     /// Fills in what the template could not know: where the name is that it points to, how much longer that is than
     /// the one it was compiled for, and the serial of now.
-    fn patch(&mut self, hit: &Hit<'_>, named: Named, start: usize, ring: usize, fixed: usize) {
+    #[inline]
+    fn patch(&mut self, hit: &Hit<'_>, named: Named, start: usize, ring: usize, len: usize) {
+        if named.len > hit.anchor_len || named.at > HEADER || hit.serial.is_some() {
+            self.patch_each(hit, named, start, ring, len);
+        }
+    }
+
+    #[inline(never)]
+    fn patch_each(&mut self, hit: &Hit<'_>, named: Named, start: usize, ring: usize, len: usize) {
         let head = hit.template.head_len() as usize;
         let place = |at: u32| start + at as usize + if at as usize >= head { ring } else { 0 };
         let written = self.page.written();
@@ -161,40 +178,38 @@ impl<'c, 'b> Composer<'c, 'b> {
         }
         let surplus = (named.len - hit.anchor_len) as u16;
         if surplus > 0 {
-            for &at in hit.answers.relocations(hit.template).iter().filter(|&&at| (at as usize) < fixed) {
-                let place = place(at);
-                let pointer = u16::from_be_bytes([written[place], written[place + 1]]) + surplus;
-                written[place..place + 2].copy_from_slice(&pointer.to_be_bytes());
+            let places = hit.answers.relocations(hit.template).iter().map(|&at| place(at));
+            for at in places.filter(|&at| at < start + len) {
+                let pointer = u16::from_be_bytes([written[at], written[at + 1]]) + surplus;
+                written[at..at + 2].copy_from_slice(&pointer.to_be_bytes());
             }
         }
     }
 
     /// The question, and TC: ask again over TCP.
-    pub(super) fn truncated(mut self, flags: u16) -> Reply {
+    #[inline(never)]
+    pub(super) fn truncated(&mut self, flags: u16) -> Reply {
         self.page.cut(HEADER + self.query.question.len());
         self.counts = Counts::default();
         self.finish(flags & !RCODE | TC, flags & RCODE)
     }
 
     /// OPT last, then the header, whose counts are known by now.
-    #[inline]
-    pub(super) fn finish(mut self, flags: u16, rcode: u16) -> Reply {
+    #[inline(always)]
+    pub(super) fn finish(&mut self, flags: u16, rcode: u16) -> Reply {
         if let Some(opt) = &self.opt {
             opt.write(rcode, self.limit, &mut self.page);
-            self.counts.additionals += 1;
+            self.counts += Counts::additionals(1);
         }
         let words = QR | flags & !RCODE | rcode & RCODE | self.query.flags & RD;
-        let questions = u16::from(!self.query.question.is_empty());
-        let len = self.page.len();
-        self.page.written()[..HEADER].copy_from_slice(&header(self.query.id, words, questions, self.counts));
-        Reply { len, rcode, is_truncated: flags & TC != 0, is_known: false }
-    }
-
-    #[inline]
-    fn put(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.page.put(bytes);
+        if !self.query.question.is_empty() {
+            self.counts.0 |= 1 << 48;
         }
+        let len = self.page.len();
+        if let Some(room) = self.page.written().first_chunk_mut() {
+            *room = header(self.query.id, words, self.counts);
+        }
+        Reply { len, rcode, is_truncated: flags & TC != 0, is_known: false }
     }
 
     /// How many records they are.
@@ -223,12 +238,10 @@ fn fitting(hit: &Hit<'_>, places: &Places, room: usize) -> u16 {
 }
 
 #[inline]
-fn header(id: [u8; 2], flags: u16, questions: u16, counts: Counts) -> [u8; HEADER] {
+fn header(id: [u8; 2], flags: u16, counts: Counts) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..2].copy_from_slice(&id);
-    let words = [flags, questions, counts.answers, counts.authorities, counts.additionals];
-    for (bytes, word) in header[2..].as_chunks_mut::<2>().0.iter_mut().zip(words) {
-        *bytes = word.to_be_bytes();
-    }
+    header[2..4].copy_from_slice(&flags.to_be_bytes());
+    header[4..].copy_from_slice(&counts.0.to_be_bytes());
     header
 }

@@ -30,7 +30,7 @@ use crate::snapshot::{Hit, Snapshot};
 use compose::Composer;
 use edns::{Edns, ExtendedError, ReplyOpt};
 use page::Page;
-use query::{Lowered, Query, Refusal, Subject};
+use query::{Query, Refusal, Subject};
 
 pub use compose::truncate;
 pub use subnet::network;
@@ -79,28 +79,25 @@ pub struct Reply {
     pub is_known: bool,
 }
 
-/// What whoever calls [`answer`] keeps from one query to the next.
+/// Where rotations start: what whoever calls [`answer`] keeps from one query to the next.
 #[derive(Debug)]
-pub struct Desk {
-    turn: u32,
-    lowered: Lowered,
-}
+pub struct Rotation(u32);
 
-impl Desk {
-    /// `seed` decides where its rotation starts: callers differ in it, so that many short-lived ones do not all
+impl Rotation {
+    /// `seed` decides where the first rotation starts: callers differ in it, so that many short-lived ones do not all
     /// answer the same member first.
-    pub fn new(seed: u32) -> Self {
-        Self { turn: seed, lowered: Lowered::new() }
+    pub const fn new(seed: u32) -> Self {
+        Self(seed)
     }
 
     /// Where the next rotation starts, as a fraction of 2^32 of a ring.
     ///
     /// The steps are the golden ratio's: any periodic pattern of queries (A, AAAA, A, AAAA, …) still meets
     /// each member first equally often, without a counter for each RRset. See `docs/design/rotation.md`.
-    fn next_turn(&mut self) -> u32 {
+    fn next(&mut self) -> u32 {
         const GOLDEN_RATIO: u32 = 0x9e37_79b9;
-        self.turn = self.turn.wrapping_add(GOLDEN_RATIO);
-        self.turn
+        self.0 = self.0.wrapping_add(GOLDEN_RATIO);
+        self.0
     }
 }
 
@@ -110,60 +107,70 @@ pub const MAX_MESSAGE: usize = 65_535;
 /// The shortest buffer for replies that [`answer`] takes: every client takes so much (RFC 1035 §4.2.1).
 pub const MIN_MESSAGE: usize = 512;
 
-/// Answers `query` from `snapshot` into `reply`, which holds at least [`MIN_MESSAGE`] bytes. A reply that is longer than
+/// Answers `message` from `snapshot` into `reply`, which holds at least [`MIN_MESSAGE`] bytes. A reply that is longer than
 /// the buffer is truncated, as one that is longer than the client takes.
-pub fn answer(snapshot: &Snapshot, peer: &Peer, query: &[u8], desk: &mut Desk, reply: &mut [u8]) -> Outcome {
-    let room = reply.len();
-    let page = Page::new(reply);
-    match Query::parse(query) {
-        Ok(query) => Outcome::Reply(reply_to(snapshot, peer, &query, desk, room, page)),
-        Err(Refusal::Silence) => Outcome::Drop,
-        Err(Refusal::Header(rcode)) => Outcome::Reply(compose::header_only(query, rcode, page)),
+pub fn answer(
+    snapshot: &Snapshot,
+    peer: &Peer,
+    message: &[u8],
+    rotation: &mut Rotation,
+    reply: &mut [u8],
+) -> Outcome {
+    let refuse = |refusal, page| match refusal {
+        Refusal::Silence => Outcome::Drop,
+        Refusal::Header(rcode) => Outcome::Reply(compose::header_only(message, rcode, page)),
+    };
+    let (room, page) = (reply.len(), Page::new(reply));
+    let query = match Query::parse(message) {
+        Ok(query) => query,
+        Err(refusal) => return refuse(refusal, page),
+    };
+    let chance = Chance { turn: rotation.next(), peer, edns: None };
+    if query.is_bare() {
+        return Outcome::Reply(reply_to(snapshot, &query, &chance, room, page)); // compiled without all that EDNS needs
+    }
+    match query.edns() {
+        Ok(edns) => {
+            let chance = Chance { edns: edns.as_ref(), ..chance };
+            Outcome::Reply(reply_to(snapshot, &query, &chance, room, page))
+        }
+        Err(refusal) => refuse(refusal, page),
     }
 }
 
+#[inline(always)]
 fn reply_to(
     snapshot: &Snapshot,
-    peer: &Peer,
     query: &Query<'_>,
-    desk: &mut Desk,
+    chance: &Chance<'_>,
     room: usize,
     page: Page<'_>,
 ) -> Reply {
-    let (opt, is_known) = match &query.edns {
-        None => (None, false),
-        Some(edns) => reply_opt(snapshot, peer, edns),
-    };
-    let limit = limit(snapshot, peer.via, query).min(room);
-    let composer = Composer::new(query, opt, limit, page);
-    let turn = desk.next_turn();
-    let reply = match query.judge() {
-        Ok(Subject::Zones) => match snapshot.find(desk.lowered.lower(query.name()), query.record_type()) {
-            Some(hit) => {
-                let chance = Chance { turn, peer, query };
-                match hit.redirect {
-                    None => composer.records(&hit, &chance.choose(&hit)),
-                    Some(_) => composer.redirected(snapshot, &hit, &chance),
-                }
-            }
+    let Chance { peer, edns, .. } = *chance;
+    let mut composer = Composer::new(query, limit(snapshot, peer.via, edns).min(room), page);
+    let is_known = edns.is_some_and(|edns| set_opt(snapshot, peer, edns, &mut composer.opt));
+    let reply = match query.judge(edns) {
+        Ok(Subject::Zones) => match snapshot.find(query.name(), query.record_type()) {
+            Some(hit) if hit.redirect.is_none() => composer.records(&hit, chance),
+            Some(hit) => composer.redirected(snapshot, &hit, chance),
             None => composer.without_records(query::REFUSED, Some(ExtendedError::NotAuthoritative)),
         },
-        Ok(Subject::Server) => composer.about_us(snapshot, peer, desk.lowered.lower(query.name())),
+        Ok(Subject::Server) => composer.about_us(snapshot, peer, query.name()),
         Ok(Subject::Cookie) => composer.without_records(0, None),
         Err(rcode) => composer.without_records(rcode, extended(rcode)),
     };
     Reply { is_known, ..reply }
 }
 
-/// The OPT record to send back, and whether the query's cookie is ours.
-fn reply_opt<'s>(snapshot: &'s Snapshot, peer: &Peer, edns: &Edns<'_>) -> (Option<ReplyOpt<'s>>, bool) {
+/// Sets the OPT record to send back; whether the query's cookie is ours.
+fn set_opt<'s>(snapshot: &'s Snapshot, peer: &Peer, edns: &Edns<'_>, opt: &mut Option<ReplyOpt<'s>>) -> bool {
     let terms = snapshot.terms();
     let checked = edns.options.cookie.and_then(|(client, server)| {
         cookie::check(*client, server, peer.addr.ip(), peer.now, snapshot.secrets())
     });
     let cookie = checked.map(|checked| checked.cookie);
-    let opt = edns.reply(terms.udp_size, &terms.nsid, peer.via, terms.keepalive, cookie);
-    (Some(opt), checked.is_some_and(|checked| checked.is_valid))
+    *opt = Some(edns.reply(terms.udp_size, &terms.nsid, peer.via, terms.keepalive, cookie));
+    checked.is_some_and(|checked| checked.is_valid)
 }
 
 const fn extended(rcode: u16) -> Option<ExtendedError> {
@@ -175,12 +182,13 @@ const fn extended(rcode: u16) -> Option<ExtendedError> {
 }
 
 /// The longest reply that may go back (RFC 1035 §4.2.1, RFC 6891 §6.2.3).
-fn limit(snapshot: &Snapshot, via: Via, query: &Query<'_>) -> usize {
+#[inline]
+fn limit(snapshot: &Snapshot, via: Via, edns: Option<&Edns<'_>>) -> usize {
     const WITHOUT_EDNS: u16 = 512;
     match via {
         Via::Stream | Via::Encrypted => MAX_MESSAGE,
         Via::Datagram => {
-            let asked = query.edns.map_or(WITHOUT_EDNS, |edns| edns.udp_size.max(WITHOUT_EDNS));
+            let asked = edns.map_or(WITHOUT_EDNS, |edns| edns.udp_size.max(WITHOUT_EDNS));
             usize::from(asked.min(snapshot.terms().udp_size.max(WITHOUT_EDNS)))
         }
     }
@@ -190,7 +198,7 @@ fn limit(snapshot: &Snapshot, via: Via, query: &Query<'_>) -> usize {
 struct Chance<'c> {
     turn: u32,
     peer: &'c Peer,
-    query: &'c Query<'c>,
+    edns: Option<&'c Edns<'c>>,
 }
 
 impl Chance<'_> {
@@ -201,7 +209,7 @@ impl Chance<'_> {
 
     /// What the resolver tells of the client's network, else that of the resolver.
     fn network(&self) -> u64 {
-        let told = self.query.edns.and_then(|edns| edns.options.subnet).and_then(|subnet| subnet.network());
+        let told = self.edns.and_then(|edns| edns.options.subnet).and_then(|subnet| subnet.network());
         told.unwrap_or_else(|| network(self.peer.addr.ip()))
     }
 }

@@ -27,30 +27,6 @@ const TYPE_AXFR: u16 = 252;
 const TYPE_MAILB: u16 = 253;
 const TYPE_MAILA: u16 = 254;
 
-/// Room for the lowered name of a question, in whole [`Lowered::STRIDE`]s.
-#[derive(Debug)]
-pub(super) struct Lowered([u8; name::MAX_LEN.next_multiple_of(Self::STRIDE)]);
-
-impl Lowered {
-    /// How many bytes are lowered at once.
-    const STRIDE: usize = 16;
-
-    pub(super) const fn new() -> Self {
-        Self([0; name::MAX_LEN.next_multiple_of(Self::STRIDE)])
-    }
-
-    /// `name` in lower case. Lengths of labels are below `A`, so that they stay as they are.
-    pub(super) fn lower(&mut self, name: &[u8]) -> &[u8] {
-        self.0[..name.len()].copy_from_slice(name);
-        for stride in
-            self.0[..name.len().next_multiple_of(Self::STRIDE)].as_chunks_mut::<{ Self::STRIDE }>().0
-        {
-            *stride = stride.map(|byte| byte | u8::from(byte.is_ascii_uppercase()) << 5);
-        }
-        &self.0[..name.len()]
-    }
-}
-
 /// A query that could be read.
 #[derive(Debug)]
 pub(super) struct Query<'q> {
@@ -60,8 +36,9 @@ pub(super) struct Query<'q> {
     pub(super) flags: u16,
     /// Name, type and class as they came; nothing where only a cookie is asked for (RFC 7873 §5.4).
     pub(super) question: &'q [u8],
-    /// The OPT record.
-    pub(super) edns: Option<Edns<'q>>,
+    /// What stands behind the question, and how many records that should be.
+    rest: &'q [u8],
+    additionals: u16,
 }
 
 /// What a query is about.
@@ -88,7 +65,8 @@ pub(super) enum Refusal {
 const MALFORMED: Refusal = Refusal::Header(FORMERR);
 
 impl<'q> Query<'q> {
-    /// Reads `message`.
+    /// Reads `message`, its OPT record apart.
+    #[inline(always)]
     pub(super) fn parse(message: &'q [u8]) -> Result<Self, Refusal> {
         let (header, body) = message.split_first_chunk::<HEADER>().ok_or(Refusal::Silence)?;
         let [id @ .., _, _, _, _, _, _, _, _, _, _] = *header;
@@ -100,12 +78,18 @@ impl<'q> Query<'q> {
         let [questions @ (0 | 1), 0, 0, additionals] = counts else { return Err(MALFORMED) };
         let question_len = if questions == 0 { 0 } else { name_len(body).ok_or(MALFORMED)? + 4 };
         let (question, rest) = body.split_at_checked(question_len).ok_or(MALFORMED)?;
-        let edns =
-            if additionals == 0 && rest.is_empty() { None } else { read_additionals(rest, additionals)? };
-        if questions == 0 && edns.is_none_or(|edns| edns.options.cookie.is_none()) {
-            return Err(MALFORMED);
-        }
-        Ok(Self { id, flags, question, edns })
+        Ok(Self { id, flags, question, rest, additionals })
+    }
+
+    /// Whether the question is all there is.
+    #[inline(always)]
+    pub(super) fn is_bare(&self) -> bool {
+        self.additionals == 0 && self.rest.is_empty()
+    }
+
+    /// The OPT record, if there is one.
+    pub(super) fn edns(&self) -> Result<Option<Edns<'q>>, Refusal> {
+        read_additionals(self.rest, self.additionals)
     }
 
     /// The name of the question, as it came.
@@ -124,13 +108,17 @@ impl<'q> Query<'q> {
     }
 
     /// What is to be looked up; if nothing, the rcode it gets.
-    pub(super) fn judge(&self) -> Result<Subject, u16> {
-        if self.edns.is_some_and(|edns| edns.version > 0) {
+    #[inline(always)]
+    pub(super) fn judge(&self, edns: Option<&Edns<'_>>) -> Result<Subject, u16> {
+        if edns.is_some_and(|edns| edns.version > 0) {
             return Err(BADVERS);
         }
         match (self.word_from_end(2), self.record_type()) {
-            (CLASS_IN, 1 | 28) => Ok(Subject::Zones),
-            (0, 0) if self.question.is_empty() => Ok(Subject::Cookie),
+            (CLASS_IN, 1..TYPE_OPT) => Ok(Subject::Zones),
+            (0, 0) if self.question.is_empty() => {
+                let asks = edns.is_some_and(|edns| edns.options.cookie.is_some());
+                if asks { Ok(Subject::Cookie) } else { Err(FORMERR) }
+            }
             (_, TYPE_OPT | TYPE_TSIG) => Err(FORMERR),
             (CLASS_CH, _) => Ok(Subject::Server),
             (CLASS_IN, TYPE_AXFR | TYPE_IXFR) => Err(REFUSED),
@@ -142,7 +130,7 @@ impl<'q> Query<'q> {
 }
 
 /// The length of an uncompressed name in wire form.
-#[inline]
+#[inline(always)]
 fn name_len(body: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {

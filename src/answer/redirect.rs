@@ -5,10 +5,10 @@
 //! out, so that their pointers only have to be moved there.
 
 use super::compose::{Composer, Full, Named};
-use super::query::{HEADER, Lowered};
+use super::query::HEADER;
 use super::{Chance, Reply};
 use crate::name;
-use crate::snapshot::draw::Places;
+use crate::snapshot::counts::Counts;
 use crate::snapshot::{Hit, Snapshot};
 
 /// YXDOMAIN: the name would be too long (§3.2).
@@ -24,7 +24,7 @@ impl Composer<'_, '_> {
     /// The reply to a question below the DNAME of `hit`.
     #[cold]
     pub(super) fn redirected<'s>(
-        mut self,
+        &mut self,
         snapshot: &'s Snapshot,
         hit: &Hit<'s>,
         chance: &Chance<'_>,
@@ -47,14 +47,12 @@ impl Composer<'_, '_> {
         let mut spelled = [0; name::MAX_LEN];
         spelled[..asked.len()].copy_from_slice(asked);
         let mut named = Named { at: HEADER, len: asked.len() };
-        let mut lowered = Lowered::new();
         for _ in 0..MAX_CHAIN {
             let Some(target) = hit.redirect else {
-                let places = chance.choose(&hit);
-                self.append(&hit, &places, named)?;
+                self.append(&hit, chance, named)?;
                 return Ok(hit.template.flags & RCODE);
             };
-            self.append(&hit, &Places::Run(0, 0), named)?;
+            self.append(&hit, chance, named)?;
             let kept = named.len - hit.anchor_len;
             let len = kept + target.len();
             let Some(end) = spelled.get_mut(kept..len) else { return Ok(YXDOMAIN) };
@@ -63,7 +61,7 @@ impl Composer<'_, '_> {
             if matches!(self.query.record_type(), TYPE_CNAME | TYPE_ANY) {
                 return Ok(0);
             }
-            match snapshot.find(lowered.lower(&spelled[..len]), self.query.record_type()) {
+            match snapshot.find(&spelled[..len], self.query.record_type()) {
                 Some(next) => hit = next,
                 None => return Ok(0),
             }
@@ -74,8 +72,7 @@ impl Composer<'_, '_> {
     /// The CNAME from one name to another (§3.1); where the latter is.
     fn append_cname(&mut self, owner: Named, target: &[u8], ttl: [u8; 4]) -> Result<Named, Full> {
         const FIXED: usize = 12;
-        let opt = self.opt.as_ref().map_or(0, super::edns::ReplyOpt::len);
-        if self.page.len() + FIXED + target.len() + opt > self.limit {
+        if self.page.len() + FIXED + target.len() + self.opt_len() > self.limit {
             return Err(Full);
         }
         self.page.put(&(0xc000 | owner.at as u16).to_be_bytes());
@@ -84,7 +81,7 @@ impl Composer<'_, '_> {
         self.page.put(&(target.len() as u16).to_be_bytes());
         let at = self.page.len();
         self.page.put(target);
-        self.counts.answers += 1;
+        self.counts += Counts::answers(1);
         Ok(Named { at, len: target.len() })
     }
 }

@@ -7,6 +7,7 @@ mod accept;
 mod batch;
 mod bind;
 mod clients;
+mod envelope;
 mod limit;
 mod tally;
 mod tcp;

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Manner;
 use super::clients::Seat;
-use crate::answer::{Desk, MAX_MESSAGE, Outcome, Peer, Via, answer};
+use crate::answer::{MAX_MESSAGE, Outcome, Peer, Rotation, Via, answer};
 use crate::snapshot::Snapshot;
 
 /// Replies to pipelined queries are written together up to so many bytes.
@@ -32,7 +32,7 @@ const USUAL_REPLY: usize = 2048;
 
 thread_local! {
     /// One for each thread of the runtime, not for each connection: answering never waits in between.
-    static DESK: RefCell<Desk> = RefCell::new(Desk::new(fastrand::u32(..)));
+    static DESK: RefCell<Rotation> = RefCell::new(Rotation::new(fastrand::u32(..)));
 }
 
 /// Who is talked with.
@@ -88,10 +88,10 @@ pub(super) async fn converse<S>(
 fn reply_to(snapshot: &Snapshot, peer: &Peer, query: &[u8], replies: &mut Vec<u8>) {
     let start = replies.len();
     let mut room = USUAL_REPLY;
-    let outcome = DESK.with_borrow_mut(|desk| {
+    let outcome = DESK.with_borrow_mut(|rotation| {
         loop {
             replies.resize(start + 2 + room, 0);
-            let outcome = answer(snapshot, peer, query, desk, &mut replies[start + 2..]);
+            let outcome = answer(snapshot, peer, query, rotation, &mut replies[start + 2..]);
             match outcome {
                 Outcome::Reply(reply) if reply.is_truncated && room < MAX_MESSAGE => room = MAX_MESSAGE,
                 _ => return outcome,

@@ -28,7 +28,7 @@ use super::Manner;
 use super::batch::{Batch, Wait};
 use super::tally::{Counts, Event, Tally};
 use super::trouble::Trouble;
-use crate::answer::{Desk, Peer, Via, answer};
+use crate::answer::{Peer, Rotation, Via, answer};
 
 /// How long a worker waits in recvmmsg(2) before it sleeps, and how long for an interface that is behind. While
 /// queries come in more often than this, it is also how late a stop may be seen.
@@ -89,8 +89,8 @@ impl Workers {
             if let Some(cpu) = cpu {
                 stay_on(cpu);
             }
-            let (batch, desk) = (Batch::new(), Desk::new(fastrand::u32(..)));
-            Worker { socket, ear, rung, manner, batch, desk, tally }.work();
+            let (batch, rotation) = (Batch::new(), Rotation::new(fastrand::u32(..)));
+            Worker { socket, ear, rung, manner, batch, rotation, tally }.work();
         };
         self.threads.push(Builder::new().name("onstage-udp".to_owned()).spawn(work)?);
         Ok(())
@@ -119,7 +119,7 @@ struct Worker {
     rung: Arc<AtomicBool>,
     manner: Manner,
     batch: Batch,
-    desk: Desk,
+    rotation: Rotation,
     tally: Arc<Tally>,
 }
 
@@ -150,15 +150,12 @@ impl Worker {
     fn exchange(&mut self, wait: Wait) -> io::Result<()> {
         let received = self.batch.receive(&self.socket, wait)?;
         let (snapshot, now) = (self.manner.reader.load(), (self.manner.clock)());
-        let mut answerable = 0;
-        for exchange in self.batch.exchanges() {
-            answerable += 1;
-            let peer = Peer { addr: exchange.peer, via: Via::Datagram, now };
-            let outcome = answer(snapshot, &peer, exchange.query, &mut self.desk, exchange.reply);
-            if let Some(length) = self.manner.limiter.admit(&peer, outcome, exchange.reply, &self.tally) {
-                exchange.post(length);
-            }
-        }
+        let (limiter, tally, rotation) = (&*self.manner.limiter, &*self.tally, &mut self.rotation);
+        let answerable = self.batch.answer(|addr, query, reply| {
+            let peer = Peer { addr, via: Via::Datagram, now };
+            let outcome = answer(snapshot, &peer, query, rotation, reply);
+            limiter.admit(&peer, outcome, reply, tally)
+        });
         self.tally.add(Event::Received, received);
         self.tally.add(Event::Dropped, received - answerable);
         self.tally.add(Event::Lost, self.batch.send(&self.socket).lost);

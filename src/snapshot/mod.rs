@@ -11,6 +11,7 @@
 
 mod account;
 mod compile;
+pub(crate) mod counts;
 pub(crate) mod draw;
 mod lineup;
 mod scribe;
@@ -97,7 +98,8 @@ pub(crate) struct Hit<'s> {
 }
 
 impl Snapshot {
-    /// The answer to a question: lowered wire name and type. `None`: outside all zones.
+    /// The answer to a question: wire name and type. `None`: outside all zones.
+    #[inline(always)]
     pub(crate) fn find(&self, name: &[u8], record_type: u16) -> Option<Hit<'_>> {
         match self.book.table.find(name, record_type == DS) {
             Found::Data(id) => Some(self.data(id, record_type)),
@@ -130,7 +132,7 @@ impl Snapshot {
         &self.secrets
     }
 
-    /// What is told about the pools of a lowered wire name.
+    /// What is told about the pools of a wire name.
     pub(crate) fn accounts(&self, name: &[u8]) -> impl Iterator<Item = &Account> {
         let id = self.book.table.get(name);
         let pools = self.book.pools.iter().filter(move |(node, _)| Some(*node) == id);
@@ -153,6 +155,7 @@ impl Snapshot {
         Hit { redirect: answers.target(template), ..self.hit(answers, template, table.anchor_len(dname)) }
     }
 
+    #[inline(always)]
     fn data(&self, id: NodeId, record_type: u16) -> Hit<'_> {
         let table = &self.book.table;
         let node = table.node(id);
@@ -173,12 +176,14 @@ impl Snapshot {
         }
     }
 
+    #[inline(always)]
     fn of_zone(&self, zone: ZoneId, which: impl Fn(&ZoneAnswers) -> u32) -> Hit<'_> {
         let zone = &self.book.zones[zone.index()];
         let answers = &self.book.fixed;
         self.hit(answers, answers.get(which(zone)), zone.apex_len)
     }
 
+    #[inline(always)]
     fn hit<'s>(&'s self, answers: &'s Answers, template: &'s Template, anchor_len: usize) -> Hit<'s> {
         let serial = template.serial().map(|(at, zone)| (at, self.serial(zone)));
         Hit { answers, template, anchor_len, serial, redirect: None }

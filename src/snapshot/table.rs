@@ -1,8 +1,5 @@
 //! The name table: every name of every zone, empty non-terminals too, and what RFC 1034 §4.3.2 finds there.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 
 use crate::name;
@@ -12,15 +9,23 @@ use crate::units::ZoneId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NodeId(pub(super) u32);
 
-/// All names, by hash of their lowered wire form.
+/// All names, by hash of their wire form. They are found in any case (RFC 4343).
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    index: HashTable<NodeId>,
+    /// Open addressing, a power of two of entries, at most half of them taken. It is built once and then only read, so
+    /// it needs less than a general table, and a lookup costs half as much.
+    index: Vec<Entry>,
     nodes: Vec<Node>,
     names: Vec<u8>,
-    hasher: FixedState,
     /// The length of the longest name, in labels: longer questions are cut down to it at once.
     depth: usize,
+}
+
+/// A place of the index: the upper half of a name's hash, and one more than its node; zero where it is free.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    tag: u32,
+    node: u32,
 }
 
 /// One name.
@@ -28,6 +33,9 @@ pub(crate) struct Table {
 pub(crate) struct Node {
     name: u32,
     name_len: u8,
+    /// The length of the part of a question that its answers are compressed against: its own name, or for a wildcard
+    /// the name above it.
+    pub(super) anchor_len: u8,
     /// Whether it is the apex of its zone.
     pub(super) is_apex: bool,
     /// The zone it belongs to.
@@ -91,6 +99,7 @@ impl Table {
         self.nodes.push(Node {
             name,
             name_len: wire.len() as u8,
+            anchor_len: (if wire.starts_with(b"\x01*") { wire.len() - 2 } else { wire.len() }) as u8,
             is_apex: false,
             zone,
             role: Role::Data,
@@ -99,35 +108,61 @@ impl Table {
             records: 0..0,
             slot: Slot::Fixed(0..0),
         });
-        let (names, nodes, hasher) = (&self.names, &self.nodes, &self.hasher);
-        let hash = |wire: &[u8]| hash(hasher, wire);
-        self.index.insert_unique(hash(wire), id, |id| hash(nodes[id.0 as usize].wire(names)));
+        if 2 * self.nodes.len() > self.index.len() {
+            self.index = vec![Entry::default(); (4 * self.nodes.len()).next_power_of_two()];
+            self.ids().for_each(|id| self.enter(id));
+        } else {
+            self.enter(id);
+        }
         self.depth = self.depth.max(name::labels(wire).count());
         id
     }
 
-    /// The node with this lowered wire name.
-    pub(crate) fn get(&self, wire: &[u8]) -> Option<NodeId> {
-        let hash = self.hash(wire);
-        self.index.find(hash, |id| self.nodes[id.0 as usize].wire(&self.names) == wire).copied()
-    }
-
-    fn hash(&self, wire: &[u8]) -> u64 {
-        hash(&self.hasher, wire)
-    }
-
-    /// RFC 1034 §4.3.2 step 3 for a lowered wire name. `at_parent`: the type lives on the parent's side of a
-    /// cut (DS, RFC 4035 §3.1.4.1).
-    pub(crate) fn find(&self, wire: &[u8], at_parent: bool) -> Found {
-        if let Some(id) = self.get(wire) {
-            return self.resolve(id, at_parent);
+    fn enter(&mut self, id: NodeId) {
+        let hash = hash(self.name(id));
+        let mask = self.index.len() - 1;
+        let mut place = hash as usize & mask;
+        while self.index[place].node > 0 {
+            place = (place + 1) & mask;
         }
+        self.index[place] = Entry { tag: (hash >> 32) as u32, node: id.0 + 1 };
+    }
+
+    /// The node with this wire name, in any case.
+    #[inline(always)]
+    pub(crate) fn get(&self, wire: &[u8]) -> Option<NodeId> {
+        let hash = hash(wire);
+        let mask = self.index.len().wrapping_sub(1);
+        let mut place = hash as usize & mask;
+        loop {
+            let Entry { tag, node } = *self.index.get(place)?;
+            let id = NodeId(node.checked_sub(1)?);
+            if tag == (hash >> 32) as u32 && is_same(self.name(id), wire) {
+                return Some(id);
+            }
+            place = (place + 1) & mask;
+        }
+    }
+
+    /// RFC 1034 §4.3.2 step 3 for a wire name in any case. `at_parent`: the type lives on the parent's side of a
+    /// cut (DS, RFC 4035 §3.1.4.1).
+    #[inline(always)]
+    pub(crate) fn find(&self, wire: &[u8], at_parent: bool) -> Found {
+        match self.get(wire) {
+            Some(id) => self.resolve(id, at_parent),
+            None => self.find_above(wire, at_parent),
+        }
+    }
+
+    #[inline(never)]
+    fn find_above(&self, wire: &[u8], at_parent: bool) -> Found {
         match self.closest_encloser(wire) {
             None => Found::Outside,
             Some(id) => self.below(id, at_parent),
         }
     }
 
+    #[inline(always)]
     fn resolve(&self, id: NodeId, at_parent: bool) -> Found {
         match self.node(id).role {
             Role::Data => Found::Data(id),
@@ -184,19 +219,35 @@ impl Table {
         (0..self.nodes.len() as u32).map(NodeId)
     }
 
-    /// The length of the part of a question that a node's answers are compressed against: its own name, or
-    /// for a wildcard the name above it.
+    /// The length of the part of a question that a node's answers are compressed against.
     pub(crate) fn anchor_len(&self, id: NodeId) -> usize {
-        let name = self.name(id);
-        if name.starts_with(b"\x01*") { name.len() - 2 } else { name.len() }
+        usize::from(self.node(id).anchor_len)
     }
 }
 
-/// A wire name tells its own length: what a slice's `Hash` adds is not needed.
-fn hash(hasher: &FixedState, wire: &[u8]) -> u64 {
-    let mut hasher = hasher.build_hasher();
-    hasher.write(wire);
-    hasher.finish()
+/// Most questions come in the case of the table; resolvers that mix cases pay for it.
+#[inline(always)]
+fn is_same(name: &[u8], asked: &[u8]) -> bool {
+    name == asked || name.eq_ignore_ascii_case(asked)
+}
+
+/// A hash that is the same in any case: bit 5 of every byte is set. What else this makes equal is told apart by
+/// comparing. Only the operator chooses what the table holds, so nobody can make names collide in it.
+#[inline(always)]
+fn hash(wire: &[u8]) -> u64 {
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let fold = |hash: u64, word: [u8; 8]| {
+        let product = u128::from(hash ^ (u64::from_le_bytes(word) | CASE)) * u128::from(ODD);
+        product as u64 ^ (product >> 64) as u64
+    };
+    let (words, rest) = wire.as_chunks::<8>();
+    let hash = words.iter().fold(wire.len() as u64, |hash, word| fold(hash, *word));
+    match wire.last_chunk::<8>() {
+        Some(_) if rest.is_empty() => hash,
+        Some(last) => fold(hash, *last), // overlaps the word before
+        None => fold(hash, std::array::from_fn(|i| rest.get(i).copied().unwrap_or_default())),
+    }
 }
 
 impl Node {

@@ -10,6 +10,7 @@
 //! A ring is an RRset whose records may start with any of them. Its bytes are stored twice in a row, so that
 //! every rotation is one stretch of memory.
 
+use super::counts::Counts;
 use super::draw::{self, Order, Places};
 use super::wire::Records;
 use crate::units::ZoneId;
@@ -36,6 +37,17 @@ pub(crate) struct Answers {
     templates: Vec<Template>,
     /// Where DNAMEs lead, as they are spelled, in wire form.
     targets: Vec<u8>,
+    images: Vec<Image>,
+}
+
+/// All records of an answer in a row, from one place in its ring: what most replies are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Image {
+    at: u32,
+    len: u32,
+    /// How many of the bytes are the ring's.
+    pub(crate) ring_len: u32,
+    pub(crate) counts: Counts,
 }
 
 /// One answer but for the id, the flags that the query brings, and the question.
@@ -45,12 +57,8 @@ pub(crate) struct Template {
     pub(crate) record_type: u16,
     /// AA and rcode.
     pub(crate) flags: u16,
-    /// Records in the answer section, apart from the ring's.
-    pub(crate) answers: u16,
-    /// Records in the authority section.
-    pub(crate) authorities: u16,
-    /// Records in the additional section, apart from the ring's.
-    pub(crate) additionals: u16,
+    /// Records in each section, apart from the rings'.
+    pub(crate) counts: Counts,
     /// Whether a reply without them would be incomplete: glue (RFC 9471 §3.1).
     pub(crate) additionals_required: bool,
     /// Whether it is answered for want of live members.
@@ -65,12 +73,18 @@ pub(crate) struct Template {
     end: u32,
     ring: RingAt,
     extra: RingAt,
+    /// One for each place that the ring may start with; none where records are drawn, or are too many.
+    images: u32,
+    image_count: u32,
     relocations: u32,
     relocation_count: u16,
     /// Where in the fixed bytes a serial has to be filled in, and of which zone.
     serial: u32,
     serial_zone: ZoneId,
 }
+
+/// The most bytes that the images of one answer take.
+const MOST_IMAGED: usize = 1 << 15;
 
 const NO_SERIAL: u32 = u32::MAX;
 
@@ -142,15 +156,17 @@ impl Answers {
         }
         let ring = self.add_ring(&draft.ring, draft.window);
         let extra = self.add_ring(&draft.extra, draft.window);
+        let (images, image_count) = (self.images.len() as u32, 0);
         let (draws, target) = (self.draws.len() as u32, self.targets.len() as u32);
         self.draws.extend_from_slice(&draft.draws);
         self.targets.extend_from_slice(&draft.target);
-        self.templates.push(Template {
+        let mut counts = Counts::answers(draft.answers.count);
+        counts += Counts::authorities(draft.authorities.count);
+        counts += Counts::additionals(draft.additionals.count);
+        let mut template = Template {
             record_type: draft.record_type,
             flags: draft.flags,
-            answers: draft.answers.count,
-            authorities: draft.authorities.count,
-            additionals: draft.additionals.count,
+            counts,
             additionals_required: draft.additionals_required,
             fails_open: draft.fails_open,
             order: draft.order,
@@ -162,12 +178,64 @@ impl Answers {
             end: ends[2],
             ring,
             extra,
+            images,
+            image_count,
             relocations,
             relocation_count: (self.relocations.len() as u32 - relocations) as u16,
             serial,
             serial_zone: draft.zone,
-        });
+        };
+        self.add_images(&mut template);
+        self.templates.push(template);
         self.templates.len() as u32 - 1
+    }
+
+    fn add_images(&mut self, template: &mut Template) {
+        let RingAt { size, window, .. } = template.ring;
+        let bytes = (template.end - template.start) as usize;
+        if size == 0 {
+            let (at, len) = (template.start, bytes as u32);
+            self.images.push(Image { at, len, ring_len: 0, counts: template.counts });
+            template.image_count = 1;
+            return;
+        }
+        let length = |pieces: Pieces<'_>| pieces.map(|piece| piece.bytes.len()).sum::<usize>();
+        let everyone = Places::Run(0, size);
+        let whole =
+            bytes + length(self.ring(template, &everyone)) + length(self.extra(template, &everyone, size));
+        if template.order != Order::Turn || usize::from(size) * whole > MOST_IMAGED {
+            return;
+        }
+        for first in 0..usize::from(size) {
+            let (at, mut counts, places) =
+                (self.bytes.len() as u32, template.counts, Places::Run(first, window));
+            let mut bytes = self.head(template).to_vec();
+            for piece in self.ring(template, &places) {
+                bytes.extend_from_slice(piece.bytes);
+                counts += Counts::answers(piece.count);
+            }
+            let ring_len = (bytes.len() - self.head(template).len()) as u32;
+            bytes.extend_from_slice(self.authority(template));
+            bytes.extend_from_slice(self.additional(template).bytes);
+            for piece in self.extra(template, &places, window) {
+                bytes.extend_from_slice(piece.bytes);
+                counts += Counts::additionals(piece.count);
+            }
+            self.images.push(Image { at, len: bytes.len() as u32, ring_len, counts });
+            self.bytes.extend_from_slice(&bytes);
+        }
+        template.image_count = size.into();
+    }
+
+    /// The whole answer in a row, where there is such a thing, and its bytes. `turn`: a fraction of 2^32 of the ring.
+    #[inline(always)]
+    pub(crate) fn image(&self, template: &Template, turn: u32) -> Option<(&Image, &[u8])> {
+        let which = ((u64::from(turn) * u64::from(template.image_count)) >> 32) as u32;
+        if template.image_count == 0 {
+            return None;
+        }
+        let image = &self.images[(template.images + which) as usize];
+        Some((image, &self.bytes[image.at as usize..(image.at + image.len) as usize]))
     }
 
     /// Adds the answers of a name.
@@ -225,7 +293,7 @@ impl Answers {
     /// The fixed additional records.
     pub(crate) fn additional(&self, template: &Template) -> Run<'_> {
         let bytes = &self.bytes[template.optional as usize..template.end as usize];
-        Run { bytes, count: template.additionals }
+        Run { bytes, count: template.counts.0 as u16 }
     }
 
     /// Who of the ring is answered, and in which order. `turn`: a fraction of 2^32 of the ring; `network`: what

@@ -2,7 +2,7 @@
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
-use onstage::answer::{Desk, Via};
+use onstage::answer::{Rotation, Via};
 
 use crate::harness::{self, Site, lines, peer, plan_of_zone, query, with_edns};
 
@@ -30,7 +30,7 @@ fn site() -> Site {
 }
 
 fn ask(site: &Site, via: Via, query: &[u8]) -> Message {
-    site.ask_with(&mut Desk::new(0), via, query).expect("a reply")
+    site.ask_with(&mut Rotation::new(0), via, query).expect("a reply")
 }
 
 #[test]
@@ -105,7 +105,8 @@ fn the_question_comes_back_byte_for_byte() {
     let site = site();
     let asked = query("Ns.P.eXaMpLe", RecordType::A);
     let reply =
-        harness::ask(&site.snapshot, &peer("127.0.0.1", Via::Datagram), &mut Desk::new(0), &asked).unwrap();
+        harness::ask(&site.snapshot, &peer("127.0.0.1", Via::Datagram), &mut Rotation::new(0), &asked)
+            .unwrap();
     assert_eq!(reply[12..asked.len()], asked[12..]);
 }
 
@@ -126,7 +127,7 @@ fn what_is_no_query_gets_what_it_deserves() {
     let changed = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut query = good.clone();
         change(&mut query);
-        site.ask_with(&mut Desk::new(0), Via::Datagram, &query).map(|reply| reply.metadata.response_code)
+        site.ask_with(&mut Rotation::new(0), Via::Datagram, &query).map(|reply| reply.metadata.response_code)
     };
     let formerr = Some(ResponseCode::FormErr);
     assert_eq!(changed(&|q| q.truncate(11)), None, "no header");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
-use onstage::answer::{Desk, Via};
+use onstage::answer::{Rotation, Via};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -65,12 +65,12 @@ proptest! {
     ) {
         let asked = query(&name, record_type);
         let asked = edns.map_or(asked.clone(), |size| with_edns(asked, size, 0, 0));
-        let mut desk = Desk::new(seed);
-        let datagram = ask(&site().snapshot, &peer("127.0.0.1", Via::Datagram), &mut desk, &asked).expect("a reply");
+        let mut rotation = Rotation::new(seed);
+        let datagram = ask(&site().snapshot, &peer("127.0.0.1", Via::Datagram), &mut rotation, &asked).expect("a reply");
         let limit = usize::from(edns.unwrap_or(512).clamp(512, 1232));
         prop_assert!(datagram.len() <= limit, "{} bytes for {limit}", datagram.len());
         let datagram = Message::from_vec(&datagram).expect("replies parse");
-        let stream = site().ask_with(&mut desk, Via::Stream, &asked).expect("a reply");
+        let stream = site().ask_with(&mut rotation, Via::Stream, &asked).expect("a reply");
         prop_assert!(!stream.metadata.truncation);
         let whole = rrsets(&stream);
         for (key, records) in rrsets(&datagram) {
@@ -84,7 +84,7 @@ proptest! {
 
     #[test]
     fn any_bytes_at_all_get_a_reply_that_parses_or_none(bytes in vec(any::<u8>(), 0..600)) {
-        site().ask_with(&mut Desk::new(0), Via::Datagram, &bytes);
+        site().ask_with(&mut Rotation::new(0), Via::Datagram, &bytes);
     }
 
     #[test]
@@ -101,6 +101,6 @@ proptest! {
         if let Some(cut) = cut {
             asked.truncate(cut.index(asked.len()));
         }
-        site().ask_with(&mut Desk::new(0), Via::Stream, &asked);
+        site().ask_with(&mut Rotation::new(0), Via::Stream, &asked);
     }
 }

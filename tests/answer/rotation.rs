@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hickory_proto::rr::RecordType;
-use onstage::answer::{Desk, Via};
+use onstage::answer::{Rotation, Via};
 
 use crate::harness::{Site, plan_of_zone, query};
 
@@ -19,10 +19,10 @@ fn site(members: u8) -> Site {
 
 /// Who comes first in the A answers among `rounds` of `pattern`.
 fn firsts(site: &Site, pattern: &[RecordType], rounds: usize, seed: u32) -> HashMap<String, f64> {
-    let mut desk = Desk::new(seed);
+    let mut rotation = Rotation::new(seed);
     let mut firsts = HashMap::new();
     for record_type in pattern.iter().cycle().take(pattern.len() * rounds) {
-        let reply = site.ask_with(&mut desk, Via::Datagram, &query("p.example", *record_type)).unwrap();
+        let reply = site.ask_with(&mut rotation, Via::Datagram, &query("p.example", *record_type)).unwrap();
         if *record_type == RecordType::A {
             *firsts.entry(reply.answers[0].data.to_string()).or_default() += 1.0;
         }
@@ -57,9 +57,9 @@ fn each_member_is_first_equally_often() {
 #[test]
 fn a_rotation_holds_every_member_once_and_keeps_their_circle() {
     let site = site(5);
-    let mut desk = Desk::new(7);
+    let mut rotation = Rotation::new(7);
     for _ in 0..50 {
-        let reply = site.ask_with(&mut desk, Via::Datagram, &query("p.example", RecordType::A)).unwrap();
+        let reply = site.ask_with(&mut rotation, Via::Datagram, &query("p.example", RecordType::A)).unwrap();
         let order: Vec<u8> = reply
             .answers
             .iter()
