@@ -12,7 +12,6 @@ use super::compose::{Composer, Full};
 use super::edns::ExtendedError;
 use super::query::REFUSED;
 use super::{Peer, Reply};
-use crate::snapshot::Snapshot;
 use crate::snapshot::counts::Counts;
 
 const AA: u16 = 0x0400;
@@ -28,22 +27,23 @@ const VERSION: &str = concat!("onstage ", env!("CARGO_PKG_VERSION"));
 impl Composer<'_, '_> {
     /// The reply to a question of class CH.
     #[cold]
-    pub(super) fn about_us(&mut self, snapshot: &Snapshot, peer: &Peer, name: &[u8]) -> Reply {
+    pub(super) fn about_us(&mut self, peer: &Peer, name: &[u8]) -> Reply {
         let address = peer.addr.ip().to_canonical();
-        if !snapshot.terms().insiders.iter().any(|net| net.contains(&address)) {
+        if !self.snapshot.terms().insiders.iter().any(|net| net.contains(&address)) {
             return self.without_records(REFUSED, Some(ExtendedError::Prohibited));
         }
-        if !matches!(self.query.record_type(), TYPE_TXT | TYPE_ANY) {
+        if !matches!(self.query.record_type, TYPE_TXT | TYPE_ANY) {
             return self.without_records(REFUSED, Some(ExtendedError::NotSupported));
         }
-        match self.tell(snapshot, peer, name) {
+        match self.tell(peer, name) {
             Ok(()) if self.counts != Counts::default() => self.finish(AA, 0),
             Ok(()) => self.without_records(REFUSED, Some(ExtendedError::NotAuthoritative)),
             Err(Full) => self.truncated(AA),
         }
     }
 
-    fn tell(&mut self, snapshot: &Snapshot, peer: &Peer, name: &[u8]) -> Result<(), Full> {
+    fn tell(&mut self, peer: &Peer, name: &[u8]) -> Result<(), Full> {
+        let snapshot = self.snapshot;
         let nsid = &snapshot.terms().nsid;
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         if is(b"\x07version\x04bind\0") || is(b"\x07version\x06server\0") {

@@ -7,7 +7,7 @@ use super::page::Page;
 use super::query::{HEADER, Query};
 use crate::snapshot::counts::Counts;
 use crate::snapshot::draw::Places;
-use crate::snapshot::{Hit, Pieces};
+use crate::snapshot::{Hit, Pieces, Snapshot};
 
 const QR: u16 = 0x8000;
 const OPCODE: u16 = 0x7800;
@@ -17,6 +17,7 @@ const RCODE: u16 = 0x000f;
 
 /// A reply to a query whose question could be read.
 pub(super) struct Composer<'c, 'b> {
+    pub(super) snapshot: &'c Snapshot,
     pub(super) query: &'c Query<'c>,
     pub(super) opt: Option<ReplyOpt<'c>>,
     pub(super) limit: usize,
@@ -69,12 +70,16 @@ fn question_len(reply: &[u8]) -> Option<usize> {
 }
 
 impl<'c, 'b> Composer<'c, 'b> {
-    /// A reply with the question, room for the header, and no OPT record yet.
+    /// A reply with a header that is yet to be written, the question, and no OPT record yet.
     #[inline]
-    pub(super) fn new(query: &'c Query<'c>, limit: usize, mut page: Page<'b>) -> Self {
-        page.put(&[0; HEADER]);
-        page.put(query.question);
-        Self { query, opt: None, limit, page, counts: Counts::default() }
+    pub(super) fn new(
+        snapshot: &'c Snapshot,
+        query: &'c Query<'c>,
+        limit: usize,
+        mut page: Page<'b>,
+    ) -> Self {
+        page.put(query.opening);
+        Self { snapshot, query, opt: None, limit, page, counts: Counts::default() }
     }
 
     /// The reply without records. BADVERS needs EDNS.
@@ -160,7 +165,7 @@ impl<'c, 'b> Composer<'c, 'b> {
     /// the one it was compiled for, and the serial of now.
     #[inline]
     fn patch(&mut self, hit: &Hit<'_>, named: Named, start: usize, ring: usize, len: usize) {
-        if named.len > hit.anchor_len || named.at > HEADER || hit.serial.is_some() {
+        if named.len > hit.anchor_len || named.at > HEADER || hit.template.has_serial() {
             self.patch_each(hit, named, start, ring, len);
         }
     }
@@ -170,8 +175,9 @@ impl<'c, 'b> Composer<'c, 'b> {
         let head = hit.template.head_len() as usize;
         let place = |at: u32| start + at as usize + if at as usize >= head { ring } else { 0 };
         let written = self.page.written();
-        if let Some((at, serial)) = hit.serial {
-            written[place(at)..place(at) + 4].copy_from_slice(&serial.0.to_be_bytes());
+        if let Some((at, zone)) = hit.template.serial() {
+            let serial = self.snapshot.serial(zone).0;
+            written[place(at)..place(at) + 4].copy_from_slice(&serial.to_be_bytes());
         }
         if named.at > HEADER {
             super::redirect::move_pointers(&mut written[start..], (named.at - HEADER) as u16);
@@ -189,7 +195,7 @@ impl<'c, 'b> Composer<'c, 'b> {
     /// The question, and TC: ask again over TCP.
     #[inline(never)]
     pub(super) fn truncated(&mut self, flags: u16) -> Reply {
-        self.page.cut(HEADER + self.query.question.len());
+        self.page.cut(self.query.opening.len());
         self.counts = Counts::default();
         self.finish(flags & !RCODE | TC, flags & RCODE)
     }
@@ -202,7 +208,7 @@ impl<'c, 'b> Composer<'c, 'b> {
             self.counts += Counts::additionals(1);
         }
         let words = QR | flags & !RCODE | rcode & RCODE | self.query.flags & RD;
-        if !self.query.question.is_empty() {
+        if self.query.has_question() {
             self.counts.0 |= 1 << 48;
         }
         let len = self.page.len();

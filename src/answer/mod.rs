@@ -109,6 +109,7 @@ pub const MIN_MESSAGE: usize = 512;
 
 /// Answers `message` from `snapshot` into `reply`, which holds at least [`MIN_MESSAGE`] bytes. A reply that is longer than
 /// the buffer is truncated, as one that is longer than the client takes.
+#[inline]
 pub fn answer(
     snapshot: &Snapshot,
     peer: &Peer,
@@ -116,46 +117,53 @@ pub fn answer(
     rotation: &mut Rotation,
     reply: &mut [u8],
 ) -> Outcome {
-    let refuse = |refusal, page| match refusal {
-        Refusal::Silence => Outcome::Drop,
-        Refusal::Header(rcode) => Outcome::Reply(compose::header_only(message, rcode, page)),
-    };
-    let (room, page) = (reply.len(), Page::new(reply));
-    let query = match Query::parse(message) {
-        Ok(query) => query,
-        Err(refusal) => return refuse(refusal, page),
-    };
     let chance = Chance { turn: rotation.next(), peer, edns: None };
-    if query.is_bare() {
-        return Outcome::Reply(reply_to(snapshot, &query, &chance, room, page)); // compiled without all that EDNS needs
+    match Query::parse(message) {
+        Ok(query) if query.is_bare() => Outcome::Reply(reply_to(snapshot, &query, &chance, reply)),
+        Ok(query) => with_edns(snapshot, &query, chance, message, reply),
+        Err(refusal) => refuse(refusal, message, reply),
     }
+}
+
+/// Apart, so that queries without EDNS are answered by code that knows of none.
+#[inline(never)]
+fn with_edns<'a>(
+    snapshot: &Snapshot,
+    query: &'a Query<'a>,
+    chance: Chance<'_>,
+    message: &[u8],
+    reply: &mut [u8],
+) -> Outcome {
     match query.edns() {
         Ok(edns) => {
             let chance = Chance { edns: edns.as_ref(), ..chance };
-            Outcome::Reply(reply_to(snapshot, &query, &chance, room, page))
+            Outcome::Reply(reply_to(snapshot, query, &chance, reply))
         }
-        Err(refusal) => refuse(refusal, page),
+        Err(refusal) => refuse(refusal, message, reply),
+    }
+}
+
+#[cold]
+fn refuse(refusal: Refusal, message: &[u8], reply: &mut [u8]) -> Outcome {
+    match refusal {
+        Refusal::Silence => Outcome::Drop,
+        Refusal::Header(rcode) => Outcome::Reply(compose::header_only(message, rcode, Page::new(reply))),
     }
 }
 
 #[inline(always)]
-fn reply_to(
-    snapshot: &Snapshot,
-    query: &Query<'_>,
-    chance: &Chance<'_>,
-    room: usize,
-    page: Page<'_>,
-) -> Reply {
+fn reply_to(snapshot: &Snapshot, query: &Query<'_>, chance: &Chance<'_>, reply: &mut [u8]) -> Reply {
     let Chance { peer, edns, .. } = *chance;
-    let mut composer = Composer::new(query, limit(snapshot, peer.via, edns).min(room), page);
+    let (room, page) = (reply.len(), Page::new(reply));
+    let mut composer = Composer::new(snapshot, query, limit(snapshot, peer.via, edns).min(room), page);
     let is_known = edns.is_some_and(|edns| set_opt(snapshot, peer, edns, &mut composer.opt));
     let reply = match query.judge(edns) {
-        Ok(Subject::Zones) => match snapshot.find(query.name(), query.record_type()) {
-            Some(hit) if hit.redirect.is_none() => composer.records(&hit, chance),
-            Some(hit) => composer.redirected(snapshot, &hit, chance),
+        Ok(Subject::Zones) => match snapshot.find(query.name(), query.record_type) {
+            Some(hit) if hit.template.redirects() => composer.redirected(&hit, chance),
+            Some(hit) => composer.records(&hit, chance),
             None => composer.without_records(query::REFUSED, Some(ExtendedError::NotAuthoritative)),
         },
-        Ok(Subject::Server) => composer.about_us(snapshot, peer, query.name()),
+        Ok(Subject::Server) => composer.about_us(peer, query.name()),
         Ok(Subject::Cookie) => composer.without_records(0, None),
         Err(rcode) => composer.without_records(rcode, extended(rcode)),
     };

@@ -34,8 +34,11 @@ pub(super) struct Query<'q> {
     pub(super) id: [u8; 2],
     /// The flags as they came.
     pub(super) flags: u16,
-    /// Name, type and class as they came; nothing where only a cookie is asked for (RFC 7873 §5.4).
-    pub(super) question: &'q [u8],
+    /// Header and question as they came; no question where only a cookie is asked for (RFC 7873 §5.4).
+    pub(super) opening: &'q [u8],
+    /// QTYPE.
+    pub(super) record_type: u16,
+    class: u16,
     /// What stands behind the question, and how many records that should be.
     rest: &'q [u8],
     additionals: u16,
@@ -68,17 +71,27 @@ impl<'q> Query<'q> {
     /// Reads `message`, its OPT record apart.
     #[inline(always)]
     pub(super) fn parse(message: &'q [u8]) -> Result<Self, Refusal> {
-        let (header, body) = message.split_first_chunk::<HEADER>().ok_or(Refusal::Silence)?;
-        let [id @ .., _, _, _, _, _, _, _, _, _, _] = *header;
-        let flags = u16::from_be_bytes([header[2], header[3]]);
+        let header = message.first_chunk::<HEADER>().ok_or(Refusal::Silence)?;
+        let [id_high, id_low, flags @ .., _, _, _, _, _, _, _, _] = *header;
+        let [_, _, _, _, counts @ ..] = *header;
+        let flags = u16::from_be_bytes(flags);
         if flags & (QR | OPCODE) != 0 {
             return Err(if flags & QR != 0 { Refusal::Silence } else { Refusal::Header(NOTIMP) });
         }
-        let counts = [4, 6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
-        let [questions @ (0 | 1), 0, 0, additionals] = counts else { return Err(MALFORMED) };
-        let question_len = if questions == 0 { 0 } else { name_len(body).ok_or(MALFORMED)? + 4 };
-        let (question, rest) = body.split_at_checked(question_len).ok_or(MALFORMED)?;
-        Ok(Self { id, flags, question, rest, additionals })
+        let counts = u64::from_be_bytes(counts);
+        let (questions, additionals) = (counts >> 48, counts as u16);
+        if counts & 0xfffe_ffff_ffff_0000 != 0 {
+            return Err(MALFORMED); // more than one question, answers, authorities
+        }
+        let (len, fixed) = if questions == 0 {
+            (HEADER, [0; 4])
+        } else {
+            let end = name_end(message).ok_or(MALFORMED)?;
+            (end + 4, *message[end..].first_chunk::<4>().ok_or(MALFORMED)?)
+        };
+        let (opening, rest) = message.split_at_checked(len).ok_or(MALFORMED)?;
+        let [record_type, class] = [[fixed[0], fixed[1]], [fixed[2], fixed[3]]].map(u16::from_be_bytes);
+        Ok(Self { id: [id_high, id_low], flags, opening, record_type, class, rest, additionals })
     }
 
     /// Whether the question is all there is.
@@ -94,17 +107,12 @@ impl<'q> Query<'q> {
 
     /// The name of the question, as it came.
     pub(super) fn name(&self) -> &'q [u8] {
-        &self.question[..self.question.len().saturating_sub(4)]
+        if self.has_question() { &self.opening[HEADER..self.opening.len() - 4] } else { &[] }
     }
 
-    /// QTYPE.
-    pub(super) fn record_type(&self) -> u16 {
-        self.word_from_end(4)
-    }
-
-    fn word_from_end(&self, from_end: usize) -> u16 {
-        let at = self.question.len().saturating_sub(from_end);
-        self.question.get(at..at + 2).map_or(0, |word| u16::from_be_bytes([word[0], word[1]]))
+    /// Whether anything is asked.
+    pub(super) const fn has_question(&self) -> bool {
+        self.opening.len() > HEADER
     }
 
     /// What is to be looked up; if nothing, the rcode it gets.
@@ -113,9 +121,9 @@ impl<'q> Query<'q> {
         if edns.is_some_and(|edns| edns.version > 0) {
             return Err(BADVERS);
         }
-        match (self.word_from_end(2), self.record_type()) {
+        match (self.class, self.record_type) {
             (CLASS_IN, 1..TYPE_OPT) => Ok(Subject::Zones),
-            (0, 0) if self.question.is_empty() => {
+            (0, 0) if !self.has_question() => {
                 let asks = edns.is_some_and(|edns| edns.options.cookie.is_some());
                 if asks { Ok(Subject::Cookie) } else { Err(FORMERR) }
             }
@@ -129,13 +137,13 @@ impl<'q> Query<'q> {
     }
 }
 
-/// The length of an uncompressed name in wire form.
+/// Where the question's name ends: it is not compressed.
 #[inline(always)]
-fn name_len(body: &[u8]) -> Option<usize> {
-    let mut at = 0;
+fn name_end(message: &[u8]) -> Option<usize> {
+    let mut at = HEADER;
     loop {
-        match *body.get(at)? {
-            0 => return (at < name::MAX_LEN).then_some(at + 1),
+        match *message.get(at)? {
+            0 => return (at < HEADER + name::MAX_LEN).then_some(at + 1),
             len @ 1..=63 => at += 1 + usize::from(len),
             _ => return None,
         }

@@ -8,8 +8,8 @@ use super::compose::{Composer, Full, Named};
 use super::query::HEADER;
 use super::{Chance, Reply};
 use crate::name;
+use crate::snapshot::Hit;
 use crate::snapshot::counts::Counts;
-use crate::snapshot::{Hit, Snapshot};
 
 /// YXDOMAIN: the name would be too long (§3.2).
 const YXDOMAIN: u16 = 6;
@@ -20,35 +20,25 @@ const MAX_CHAIN: usize = 16;
 /// The rcode bits of flags.
 const RCODE: u16 = 0x000f;
 
-impl Composer<'_, '_> {
+impl<'c> Composer<'c, '_> {
     /// The reply to a question below the DNAME of `hit`.
     #[cold]
-    pub(super) fn redirected<'s>(
-        &mut self,
-        snapshot: &'s Snapshot,
-        hit: &Hit<'s>,
-        chance: &Chance<'_>,
-    ) -> Reply {
+    pub(super) fn redirected(&mut self, hit: &Hit<'c>, chance: &Chance<'_>) -> Reply {
         let flags = hit.template.flags;
-        match self.follow(snapshot, *hit, chance) {
+        match self.follow(*hit, chance) {
             Ok(rcode) => self.finish(flags, rcode),
             Err(Full) => self.truncated(flags),
         }
     }
 
     /// Adds everything; the rcode.
-    fn follow<'s>(
-        &mut self,
-        snapshot: &'s Snapshot,
-        mut hit: Hit<'s>,
-        chance: &Chance<'_>,
-    ) -> Result<u16, Full> {
+    fn follow(&mut self, mut hit: Hit<'c>, chance: &Chance<'_>) -> Result<u16, Full> {
         let asked = self.query.name();
         let mut spelled = [0; name::MAX_LEN];
         spelled[..asked.len()].copy_from_slice(asked);
         let mut named = Named { at: HEADER, len: asked.len() };
         for _ in 0..MAX_CHAIN {
-            let Some(target) = hit.redirect else {
+            let Some(target) = hit.answers.target(hit.template) else {
                 self.append(&hit, chance, named)?;
                 return Ok(hit.template.flags & RCODE);
             };
@@ -58,10 +48,10 @@ impl Composer<'_, '_> {
             let Some(end) = spelled.get_mut(kept..len) else { return Ok(YXDOMAIN) };
             end.copy_from_slice(target);
             named = self.append_cname(named, &spelled[..len], ttl(&hit))?;
-            if matches!(self.query.record_type(), TYPE_CNAME | TYPE_ANY) {
+            if matches!(self.query.record_type, TYPE_CNAME | TYPE_ANY) {
                 return Ok(0);
             }
-            match snapshot.find(&spelled[..len], self.query.record_type()) {
+            match self.snapshot.find(&spelled[..len], self.query.record_type) {
                 Some(next) => hit = next,
                 None => return Ok(0),
             }

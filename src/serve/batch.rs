@@ -15,8 +15,9 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
+use std::slice;
 
-use libc::{c_int, iovec, mmsghdr};
+use libc::{c_int, iovec, mmsghdr, msghdr};
 use socket2::Socket;
 
 use super::envelope::{CONTROL, Envelope, NAME};
@@ -57,11 +58,20 @@ pub(super) struct Batch {
 #[repr(C)]
 struct Post {
     headers: [mmsghdr; BATCH],
-    vectors: [iovec; BATCH],
-    envelopes: [Envelope; BATCH],
-    /// Apart from the envelopes, so that pages of buffers that are never needed are never touched.
+    messages: [Message; BATCH],
+    /// Apart from the messages, so that pages of buffers that are never needed are never touched.
     queries: [Letter; BATCH],
     replies: [Letter; BATCH],
+}
+
+/// What a header leads to.
+#[repr(C)]
+struct Message {
+    /// First: a header's pointer to its vector is one to its message.
+    vector: iovec,
+    envelope: Envelope,
+    query: *mut Letter,
+    reply: *mut Letter,
 }
 
 /// A buffer. The odd length spreads the starts of many over the sets of a cache, which are a page apart.
@@ -71,19 +81,21 @@ impl Batch {
     pub(super) fn new() -> Self {
         let layout = Layout::new::<Post>();
         // SAFETY: the layout is not of size zero.
-        let post = unsafe { alloc_zeroed(layout) }.cast::<Post>();
+        let post = unsafe { alloc_zeroed(layout) };
         let Some(post) = NonNull::new(post) else { handle_alloc_error(layout) };
-        let batch = Self { post, received: 0, answered: 0 };
+        let batch = Self { post: post.cast(), received: 0, answered: 0 };
         for i in 0..BATCH {
             // SAFETY: `i` is within each array, and all zeroes is a value of each of their elements. Nobody else has
             // references to them.
             unsafe {
                 let post = batch.post.as_ptr();
-                let (envelope, vector) = (&raw mut (*post).envelopes[i], &raw mut (*post).vectors[i]);
+                let message = &raw mut (*post).messages[i];
+                (*message).query = &raw mut (*post).queries[i];
+                (*message).reply = &raw mut (*post).replies[i];
                 let header = &mut (*post).headers[i].msg_hdr;
-                header.msg_name = (&raw mut (*envelope).name).cast();
-                header.msg_control = (&raw mut (*envelope).control).cast();
-                header.msg_iov = vector;
+                header.msg_name = (&raw mut (*message).envelope.name).cast();
+                header.msg_control = (&raw mut (*message).envelope.control).cast();
+                header.msg_iov = message.cast();
                 header.msg_iovlen = 1;
                 batch.expect(i);
             }
@@ -96,28 +108,23 @@ impl Batch {
     /// # Safety
     /// `place` is below [`BATCH`], and there is no reference into its message.
     unsafe fn expect(&self, place: usize) {
-        // SAFETY: as the caller says; slots are below [`BATCH`], and headers point to vectors.
+        // SAFETY: as the caller says.
         unsafe {
-            let (post, slot) = (self.post.as_ptr(), self.slot(place));
-            let header = &mut (*post).headers[place].msg_hdr;
+            let header = &mut (*self.header(place)).msg_hdr;
             header.msg_namelen = NAME as u32;
             header.msg_controllen = CONTROL as _;
-            let base = (&raw mut (*post).queries[slot]).cast();
-            *header.msg_iov = iovec { iov_base: base, iov_len: DATAGRAM };
+            let message = message(header);
+            (*message).vector = iovec { iov_base: (*message).query.cast(), iov_len: DATAGRAM };
         }
     }
 
-    /// Which vector, envelope and letters belong to the header at `place`: below [`BATCH`].
+    /// The header at `place`.
     ///
     /// # Safety
-    /// `place` is below [`BATCH`], and there is no reference to its header.
-    unsafe fn slot(&self, place: usize) -> usize {
-        // SAFETY: each header's vector is one of the array's.
-        unsafe {
-            let post = self.post.as_ptr();
-            let first = (&raw const (*post).vectors).cast::<iovec>();
-            (*post).headers[place].msg_hdr.msg_iov.cast_const().offset_from_unsigned(first)
-        }
+    /// `place` is below [`BATCH`].
+    unsafe fn header(&self, place: usize) -> *mut mmsghdr {
+        // SAFETY: as the caller says.
+        unsafe { (&raw mut (*self.post.as_ptr()).headers).cast::<mmsghdr>().add(place) }
     }
 
     /// Takes the datagrams that are there; how many.
@@ -128,11 +135,10 @@ impl Batch {
         }
         (self.received, self.answered) = (0, 0);
         let flags = if wait == Wait::ForOne { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
-        // SAFETY: there are `BATCH` headers, each with an envelope, a vector and a letter of its own, of the lengths it
+        // SAFETY: there are `BATCH` headers, each with a message of its own with an envelope and a letter, of the lengths it
         // states; all outlive the call, and nobody has references to them. No timeout is allowed.
         let received = unsafe {
-            let headers = (&raw mut (*self.post.as_ptr()).headers).cast();
-            libc::recvmmsg(socket.as_raw_fd(), headers, BATCH as u32, flags, ptr::null_mut())
+            libc::recvmmsg(socket.as_raw_fd(), self.header(0), BATCH as u32, flags, ptr::null_mut())
         };
         self.received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
         Ok(self.received)
@@ -146,53 +152,37 @@ impl Batch {
     ) -> usize {
         let mut shown = 0;
         for place in 0..self.received {
-            // SAFETY: what was received is fewer than `BATCH`, and so are slots. The references are to parts of one
-            // message that do not overlap, and end before the next is looked at.
-            let length = unsafe {
-                let (post, slot) = (self.post.as_ptr(), self.slot(place));
-                let header = &(*post).headers[place];
-                let envelope = &mut (*post).envelopes[slot];
-                let Some(peer) = envelope.open(header) else { continue };
-                let query = &(&(*post).queries[slot])[..(header.msg_len as usize).min(DATAGRAM)];
-                let reply = &mut (&mut (*post).replies[slot])[..DATAGRAM];
+            // SAFETY: what was received is fewer than `BATCH`. The references are to parts of one message that do not
+            // overlap, and end before the next is looked at. The kernel wrote no more than the vector says; a reply is
+            // no longer than its letter.
+            unsafe {
+                let header = self.header(place);
+                let message = message(&(*header).msg_hdr);
+                let Some(peer) = (*message).envelope.open(&(*header).msg_hdr) else { continue };
+                let query = slice::from_raw_parts((*message).query.cast(), (*header).msg_len as usize);
+                let reply = &mut (&mut (*(*message).reply))[..DATAGRAM];
                 shown += 1;
-                answer(peer, query, reply)
-            };
-            if let Some(length) = length {
-                // SAFETY: as above; a reply is no longer than its letter.
-                unsafe { self.post_reply(place, length.min(DATAGRAM)) };
+                if let Some(length) = answer(peer, query, reply) {
+                    let base = (*message).reply.cast();
+                    (*message).vector = iovec { iov_base: base, iov_len: length.min(DATAGRAM) };
+                    if place != self.answered {
+                        ptr::swap(header, self.header(self.answered));
+                    }
+                    self.answered += 1;
+                }
             }
         }
         shown
-    }
-
-    /// Puts the reply to the query at `place` behind those that leave already.
-    ///
-    /// # Safety
-    /// `place` was received, and there is no reference into its message or that of the first without a reply.
-    unsafe fn post_reply(&mut self, place: usize, length: usize) {
-        // SAFETY: as the caller says.
-        unsafe {
-            let (post, slot) = (self.post.as_ptr(), self.slot(place));
-            let base = (&raw mut (*post).replies[slot]).cast();
-            (*post).vectors[slot] = iovec { iov_base: base, iov_len: length };
-            if place != self.answered {
-                (*post).headers.swap(place, self.answered);
-            }
-        }
-        self.answered += 1;
     }
 
     /// Sends all replies. One that cannot be sent is lost, the others are not.
     pub(super) fn send(&mut self, socket: &UdpSocket) -> Sent {
         let (replies, mut done, mut sent) = (self.answered, 0, 0);
         while done < replies {
-            // SAFETY: there are `replies` headers, each with an envelope, a vector and a letter of its own, of the lengths
+            // SAFETY: there are `replies` headers, each with a message of its own with an envelope and a letter, of the lengths
             // it states; all outlive the call, and nobody has references to them.
-            let count = unsafe {
-                let first = (&raw mut (*self.post.as_ptr()).headers).cast::<mmsghdr>().add(done);
-                libc::sendmmsg(socket.as_raw_fd(), first, (replies - done) as u32, 0)
-            };
+            let count =
+                unsafe { libc::sendmmsg(socket.as_raw_fd(), self.header(done), (replies - done) as u32, 0) };
             match usize::try_from(count).map_err(|_| io::Error::last_os_error().kind()) {
                 Ok(count) => (done, sent) = (done + count, sent + count),
                 Err(io::ErrorKind::Interrupted) => {}
@@ -205,6 +195,11 @@ impl Batch {
         }
         Sent { sent, lost: replies - sent }
     }
+}
+
+/// The message that a header leads to.
+fn message(header: &msghdr) -> *mut Message {
+    header.msg_iov.cast()
 }
 
 impl Drop for Batch {
@@ -254,7 +249,7 @@ mod tests {
 
     fn set_peer(batch: &mut Batch, i: usize, ip: [u8; 4], port: u16) {
         // SAFETY: nobody else refers to it.
-        let name = unsafe { &mut (*batch.post.as_ptr()).envelopes[i].name };
+        let name = unsafe { &mut (*batch.post.as_ptr()).messages[i].envelope.name };
         name[offset_of!(sockaddr_in, sin_addr)..][..4].copy_from_slice(&ip);
         name[offset_of!(sockaddr_in, sin_port)..][..2].copy_from_slice(&port.to_be_bytes());
     }

@@ -6,7 +6,7 @@
 use std::mem::offset_of;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, mmsghdr, sockaddr_in, sockaddr_in6};
+use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, msghdr, sockaddr_in, sockaddr_in6};
 
 /// Room for the peer's address.
 pub(super) const NAME: usize = size_of::<sockaddr_in6>();
@@ -28,11 +28,11 @@ pub(super) struct Envelope {
 impl Envelope {
     /// Makes the envelope of a query that of its reply; who asks. `None`: the datagram, or the address that it was sent
     /// to, is cut off, or nobody can be answered there.
-    pub(super) fn open(&mut self, message: &mmsghdr) -> Option<SocketAddr> {
-        if message.msg_hdr.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
+    pub(super) fn open(&mut self, header: &msghdr) -> Option<SocketAddr> {
+        if header.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
             return None;
         }
-        if message.msg_hdr.msg_controllen > 0 {
+        if header.msg_controllen > 0 {
             self.forget_interface();
         }
         self.peer().filter(|peer| peer.port() != 0)

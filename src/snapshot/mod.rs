@@ -91,10 +91,6 @@ pub(crate) struct Hit<'s> {
     pub(crate) answers: &'s Answers,
     pub(crate) template: &'s Template,
     pub(crate) anchor_len: usize,
-    /// Where among the fixed bytes a serial belongs, and which.
-    pub(crate) serial: Option<(u32, Serial)>,
-    /// Where the DNAME above the question leads, in wire form.
-    pub(crate) redirect: Option<&'s [u8]>,
 }
 
 impl Snapshot {
@@ -152,7 +148,7 @@ impl Snapshot {
     fn redirect(&self, dname: NodeId) -> Hit<'_> {
         let (table, answers) = (&self.book.table, &self.book.fixed);
         let template = answers.get(table.node(dname).redirect.unwrap_or_default());
-        Hit { redirect: answers.target(template), ..self.hit(answers, template, table.anchor_len(dname)) }
+        Hit { answers, template, anchor_len: table.anchor_len(dname) }
     }
 
     #[inline(always)]
@@ -171,7 +167,7 @@ impl Snapshot {
         }
         let fits = |t: &&Template| t.record_type == record_type || t.record_type == template::ANY_OTHER_TYPE;
         match templates.iter().find(fits) {
-            Some(template) => self.hit(answers, template, table.anchor_len(id)),
+            Some(template) => Hit { answers, template, anchor_len: table.anchor_len(id) },
             None => self.of_zone(node.zone, |zone| zone.no_data),
         }
     }
@@ -180,13 +176,7 @@ impl Snapshot {
     fn of_zone(&self, zone: ZoneId, which: impl Fn(&ZoneAnswers) -> u32) -> Hit<'_> {
         let zone = &self.book.zones[zone.index()];
         let answers = &self.book.fixed;
-        self.hit(answers, answers.get(which(zone)), zone.apex_len)
-    }
-
-    #[inline(always)]
-    fn hit<'s>(&'s self, answers: &'s Answers, template: &'s Template, anchor_len: usize) -> Hit<'s> {
-        let serial = template.serial().map(|(at, zone)| (at, self.serial(zone)));
-        Hit { answers, template, anchor_len, serial, redirect: None }
+        Hit { answers, template: answers.get(which(zone)), anchor_len: zone.apex_len }
     }
 }
 

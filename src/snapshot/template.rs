@@ -337,9 +337,19 @@ impl Answers {
 }
 
 impl Template {
+    /// Whether it is a DNAME's, which the rest of the answer has yet to follow.
+    pub(crate) fn redirects(&self) -> bool {
+        self.target.1 > 0
+    }
+
+    /// Whether a serial stands in it.
+    pub(crate) fn has_serial(&self) -> bool {
+        self.serial != NO_SERIAL
+    }
+
     /// Where in the fixed bytes a serial stands, and whose.
     pub(crate) fn serial(&self) -> Option<(u32, ZoneId)> {
-        (self.serial != NO_SERIAL).then_some((self.serial, self.serial_zone))
+        self.has_serial().then_some((self.serial, self.serial_zone))
     }
 
     /// How many fixed bytes stand before the ring.
