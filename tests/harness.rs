@@ -80,7 +80,7 @@ pub fn ask(snapshot: &Snapshot, peer: &Peer, rotation: &mut Rotation, query: &[u
     let mut reply = vec![0; MAX_MESSAGE];
     match answer(snapshot, peer, query, rotation, &mut reply) {
         Outcome::Reply(written) => {
-            reply.truncate(written.len);
+            reply.truncate(written.len.into());
             Some(reply)
         }
         Outcome::Drop => None,

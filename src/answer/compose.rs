@@ -40,7 +40,7 @@ pub(super) struct Full;
 pub(super) fn header_only(query: &[u8], rcode: u16, mut page: Page<'_>) -> Reply {
     let flags = u16::from_be_bytes([query[2], query[3]]) & (OPCODE | RD) | QR | rcode;
     page.put(&header([query[0], query[1]], flags, Counts::default()));
-    Reply { len: page.len(), rcode, is_truncated: false, is_known: false }
+    Reply { len: page.len() as u16, rcode, is_truncated: false, is_known: false }
 }
 
 /// Makes a reply an empty truncated one (RFC 2181 §9): the client asks again over TCP. `reply` is what [`super::answer`]
@@ -83,7 +83,6 @@ impl<'c, 'b> Composer<'c, 'b> {
     }
 
     /// The reply without records. BADVERS needs EDNS.
-    #[inline(never)]
     pub(super) fn without_records(&mut self, rcode: u16, error: Option<ExtendedError>) -> Reply {
         if let (Some(opt), Some(error)) = (&mut self.opt, error) {
             opt.tell(error);
@@ -92,9 +91,8 @@ impl<'c, 'b> Composer<'c, 'b> {
     }
 
     /// The reply that a template is, or the empty truncated one where it does not fit.
-    #[inline(always)]
     pub(super) fn records(&mut self, hit: &Hit<'_>, chance: &Chance<'_>) -> Reply {
-        let named = Named { at: HEADER, len: self.query.name().len() };
+        let named = Named { at: HEADER, len: self.query.name.len() };
         match self.append(hit, chance, named) {
             Ok(()) => self.finish(hit.template.flags, hit.template.flags & RCODE),
             Err(Full) => self.truncated(hit.template.flags),
@@ -102,7 +100,6 @@ impl<'c, 'b> Composer<'c, 'b> {
     }
 
     /// Adds the records of a template behind what is there: all in a row where that is how they are and they fit.
-    #[inline(always)]
     pub(super) fn append(&mut self, hit: &Hit<'_>, chance: &Chance<'_>, named: Named) -> Result<(), Full> {
         if let Some(opt) = &mut self.opt {
             if hit.template.fails_open {
@@ -114,10 +111,11 @@ impl<'c, 'b> Composer<'c, 'b> {
         }
         let start = self.page.len();
         match hit.answers.image(hit.template, chance.turn) {
-            Some((image, bytes)) if start + bytes.len() + self.opt_len() <= self.limit => {
-                self.page.put(bytes);
+            Some(image) if start + image.bytes.len() + self.opt_len() <= self.limit => {
+                self.page.put(image.bytes);
                 self.counts += image.counts;
-                self.patch(hit, named, start, image.ring_len as usize, bytes.len());
+                let written = &mut self.page.written()[start..];
+                patch(self.snapshot, *hit, named, written, image.ring_len as usize);
                 Ok(())
             }
             _ => self.append_pieces(hit, &chance.choose(hit), named),
@@ -130,7 +128,6 @@ impl<'c, 'b> Composer<'c, 'b> {
     }
 
     /// The same, piece by piece: records that are drawn, and as many additional ones as there is room for.
-    #[inline(never)]
     pub(super) fn append_pieces(&mut self, hit: &Hit<'_>, places: &Places, named: Named) -> Result<(), Full> {
         let (answers, template) = (hit.answers, hit.template);
         let (head, authority) = (answers.head(template), answers.authority(template));
@@ -157,43 +154,11 @@ impl<'c, 'b> Composer<'c, 'b> {
         } else {
             self.counts.0 -= u64::from(additional.count);
         }
-        self.patch(hit, named, start, ring_len, self.page.len() - start);
+        patch(self.snapshot, *hit, named, &mut self.page.written()[start..], ring_len);
         Ok(())
     }
 
-    /// Fills in what the template could not know: where the name is that it points to, how much longer that is than
-    /// the one it was compiled for, and the serial of now.
-    #[inline]
-    fn patch(&mut self, hit: &Hit<'_>, named: Named, start: usize, ring: usize, len: usize) {
-        if named.len > hit.anchor_len || named.at > HEADER || hit.template.has_serial() {
-            self.patch_each(hit, named, start, ring, len);
-        }
-    }
-
-    #[inline(never)]
-    fn patch_each(&mut self, hit: &Hit<'_>, named: Named, start: usize, ring: usize, len: usize) {
-        let head = hit.template.head_len() as usize;
-        let place = |at: u32| start + at as usize + if at as usize >= head { ring } else { 0 };
-        let written = self.page.written();
-        if let Some((at, zone)) = hit.template.serial() {
-            let serial = self.snapshot.serial(zone).0;
-            written[place(at)..place(at) + 4].copy_from_slice(&serial.to_be_bytes());
-        }
-        if named.at > HEADER {
-            super::redirect::move_pointers(&mut written[start..], (named.at - HEADER) as u16);
-        }
-        let surplus = (named.len - hit.anchor_len) as u16;
-        if surplus > 0 {
-            let places = hit.answers.relocations(hit.template).iter().map(|&at| place(at));
-            for at in places.filter(|&at| at < start + len) {
-                let pointer = u16::from_be_bytes([written[at], written[at + 1]]) + surplus;
-                written[at..at + 2].copy_from_slice(&pointer.to_be_bytes());
-            }
-        }
-    }
-
     /// The question, and TC: ask again over TCP.
-    #[inline(never)]
     pub(super) fn truncated(&mut self, flags: u16) -> Reply {
         self.page.cut(self.query.opening.len());
         self.counts = Counts::default();
@@ -201,7 +166,6 @@ impl<'c, 'b> Composer<'c, 'b> {
     }
 
     /// OPT last, then the header, whose counts are known by now.
-    #[inline(always)]
     pub(super) fn finish(&mut self, flags: u16, rcode: u16) -> Reply {
         if let Some(opt) = &self.opt {
             opt.write(rcode, self.limit, &mut self.page);
@@ -209,17 +173,16 @@ impl<'c, 'b> Composer<'c, 'b> {
         }
         let words = QR | flags & !RCODE | rcode & RCODE | self.query.flags & RD;
         if self.query.has_question() {
-            self.counts.0 |= 1 << 48;
+            self.counts += Counts::QUESTION;
         }
         let len = self.page.len();
         if let Some(room) = self.page.written().first_chunk_mut() {
             *room = header(self.query.id, words, self.counts);
         }
-        Reply { len, rcode, is_truncated: flags & TC != 0, is_known: false }
+        Reply { len: len as u16, rcode, is_truncated: flags & TC != 0, is_known: false }
     }
 
     /// How many records they are.
-    #[inline]
     fn put_all(&mut self, pieces: Pieces<'_>) -> u16 {
         let mut records = 0;
         for piece in pieces {
@@ -227,6 +190,36 @@ impl<'c, 'b> Composer<'c, 'b> {
             records += piece.count;
         }
         records
+    }
+}
+
+/// Fills in what a template could not know: where the name is that it points to, how much longer that is than the one it
+/// was compiled for, and the serial of now. `records`: its whole answer; `ring`: how many bytes of that are the ring's.
+#[inline(always)]
+pub(super) fn patch(snapshot: &Snapshot, hit: Hit<'_>, named: Named, records: &mut [u8], ring: usize) {
+    if named.len > hit.template.anchor_len() || named.at > HEADER || hit.template.has_serial() {
+        patch_each(snapshot, hit, named, records, ring);
+    }
+}
+
+#[inline(never)]
+fn patch_each(snapshot: &Snapshot, hit: Hit<'_>, named: Named, records: &mut [u8], ring: usize) {
+    let head = hit.template.head_len() as usize;
+    let place = |at: u32| at as usize + if at as usize >= head { ring } else { 0 };
+    if let Some((at, zone)) = hit.template.serial() {
+        let serial = snapshot.serial(zone).0;
+        records[place(at)..place(at) + 4].copy_from_slice(&serial.to_be_bytes());
+    }
+    if named.at > HEADER {
+        super::redirect::move_pointers(records, (named.at - HEADER) as u16);
+    }
+    let surplus = (named.len - hit.template.anchor_len()) as u16;
+    if surplus > 0 {
+        let (end, relocations) = (records.len(), hit.answers.relocations(hit.template));
+        for at in relocations.iter().map(|&at| place(at)).filter(|&at| at < end) {
+            let pointer = u16::from_be_bytes([records[at], records[at + 1]]) + surplus;
+            records[at..at + 2].copy_from_slice(&pointer.to_be_bytes());
+        }
     }
 }
 
@@ -244,7 +237,7 @@ fn fitting(hit: &Hit<'_>, places: &Places, room: usize) -> u16 {
 }
 
 #[inline]
-fn header(id: [u8; 2], flags: u16, counts: Counts) -> [u8; HEADER] {
+pub(super) fn header(id: [u8; 2], flags: u16, counts: Counts) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..2].copy_from_slice(&id);
     header[2..4].copy_from_slice(&flags.to_be_bytes());

@@ -38,6 +38,36 @@ pub(super) struct Edns<'q> {
     pub(super) options: Options<'q>,
 }
 
+/// An OPT record of version 0 without options: all that most queries have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlainOpt<'q>(&'q [u8; 11]);
+
+impl<'q> PlainOpt<'q> {
+    #[inline(always)]
+    pub(super) fn read(record: &'q [u8]) -> Option<Self> {
+        let record: &[u8; 11] = record.try_into().ok()?;
+        matches!(record, [0, 0, 41, _, _, _, 0, _, _, 0, 0]).then_some(Self(record))
+    }
+
+    /// The longest reply the client takes over UDP.
+    #[inline(always)]
+    pub(super) const fn udp_size(self) -> u16 {
+        u16::from_be_bytes([self.0[3], self.0[4]])
+    }
+
+    /// How long the record is, and that of the reply.
+    pub(super) const fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// The record to send back: see [`Edns::reply`].
+    #[inline(always)]
+    pub(super) const fn reply(self, udp_size: u16) -> [u8; 11] {
+        let [high, low] = udp_size.to_be_bytes();
+        [0, 0, 41, high, low, 0, 0, self.0[7] & 0x80, 0, 0, 0]
+    }
+}
+
 /// The options that mean something here.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Options<'q> {

@@ -20,6 +20,7 @@ mod cookie;
 mod edns;
 mod page;
 mod query;
+mod ready;
 mod redirect;
 mod subnet;
 
@@ -70,7 +71,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
     /// How many bytes of the buffer it is.
-    pub len: usize,
+    pub len: u16,
     /// The rcode, with its upper bits (RFC 6891 §6.1.3).
     pub rcode: u16,
     /// Whether TC is set.
@@ -109,7 +110,7 @@ pub const MIN_MESSAGE: usize = 512;
 
 /// Answers `message` from `snapshot` into `reply`, which holds at least [`MIN_MESSAGE`] bytes. A reply that is longer than
 /// the buffer is truncated, as one that is longer than the client takes.
-#[inline]
+#[inline(always)]
 pub fn answer(
     snapshot: &Snapshot,
     peer: &Peer,
@@ -117,53 +118,38 @@ pub fn answer(
     rotation: &mut Rotation,
     reply: &mut [u8],
 ) -> Outcome {
-    let chance = Chance { turn: rotation.next(), peer, edns: None };
-    match Query::parse(message) {
-        Ok(query) if query.is_bare() => Outcome::Reply(reply_to(snapshot, &query, &chance, reply)),
-        Ok(query) => with_edns(snapshot, &query, chance, message, reply),
-        Err(refusal) => refuse(refusal, message, reply),
+    let turn = rotation.next();
+    match ready::reply(snapshot, peer.via, message, turn, reply) {
+        Some(reply) => Outcome::Reply(reply),
+        None => thorough(snapshot, peer, message, turn, reply),
     }
 }
 
-/// Apart, so that queries without EDNS are answered by code that knows of none.
+/// Answers whatever there is.
 #[inline(never)]
-fn with_edns<'a>(
-    snapshot: &Snapshot,
-    query: &'a Query<'a>,
-    chance: Chance<'_>,
-    message: &[u8],
-    reply: &mut [u8],
-) -> Outcome {
-    match query.edns() {
-        Ok(edns) => {
-            let chance = Chance { edns: edns.as_ref(), ..chance };
-            Outcome::Reply(reply_to(snapshot, query, &chance, reply))
+fn thorough(snapshot: &Snapshot, peer: &Peer, message: &[u8], turn: u32, reply: &mut [u8]) -> Outcome {
+    match Query::parse(message) {
+        Ok((query, edns)) => {
+            let chance = Chance { turn, peer, edns: edns.as_ref() };
+            Outcome::Reply(reply_to(snapshot, &query, &chance, reply))
         }
-        Err(refusal) => refuse(refusal, message, reply),
+        Err(Refusal::Silence) => Outcome::Drop,
+        Err(Refusal::Header(rcode)) => Outcome::Reply(compose::header_only(message, rcode, Page::new(reply))),
     }
 }
 
-#[cold]
-fn refuse(refusal: Refusal, message: &[u8], reply: &mut [u8]) -> Outcome {
-    match refusal {
-        Refusal::Silence => Outcome::Drop,
-        Refusal::Header(rcode) => Outcome::Reply(compose::header_only(message, rcode, Page::new(reply))),
-    }
-}
-
-#[inline(always)]
 fn reply_to(snapshot: &Snapshot, query: &Query<'_>, chance: &Chance<'_>, reply: &mut [u8]) -> Reply {
     let Chance { peer, edns, .. } = *chance;
-    let (room, page) = (reply.len(), Page::new(reply));
-    let mut composer = Composer::new(snapshot, query, limit(snapshot, peer.via, edns).min(room), page);
+    let limit = limit(snapshot, peer.via, edns.map(|edns| edns.udp_size)).min(reply.len());
+    let mut composer = Composer::new(snapshot, query, limit, Page::new(reply));
     let is_known = edns.is_some_and(|edns| set_opt(snapshot, peer, edns, &mut composer.opt));
     let reply = match query.judge(edns) {
-        Ok(Subject::Zones) => match snapshot.find(query.name(), query.record_type) {
+        Ok(Subject::Zones) => match snapshot.find(query.name, query.record_type) {
             Some(hit) if hit.template.redirects() => composer.redirected(&hit, chance),
             Some(hit) => composer.records(&hit, chance),
             None => composer.without_records(query::REFUSED, Some(ExtendedError::NotAuthoritative)),
         },
-        Ok(Subject::Server) => composer.about_us(peer, query.name()),
+        Ok(Subject::Server) => composer.about_us(peer, query.name),
         Ok(Subject::Cookie) => composer.without_records(0, None),
         Err(rcode) => composer.without_records(rcode, extended(rcode)),
     };
@@ -189,16 +175,13 @@ const fn extended(rcode: u16) -> Option<ExtendedError> {
     }
 }
 
-/// The longest reply that may go back (RFC 1035 §4.2.1, RFC 6891 §6.2.3).
+/// The longest reply that may go back (RFC 1035 §4.2.1, RFC 6891 §6.2.3). `udp_size`: what the query's OPT record says.
 #[inline]
-fn limit(snapshot: &Snapshot, via: Via, edns: Option<&Edns<'_>>) -> usize {
-    const WITHOUT_EDNS: u16 = 512;
-    match via {
-        Via::Stream | Via::Encrypted => MAX_MESSAGE,
-        Via::Datagram => {
-            let asked = edns.map_or(WITHOUT_EDNS, |edns| edns.udp_size.max(WITHOUT_EDNS));
-            usize::from(asked.min(snapshot.terms().udp_size.max(WITHOUT_EDNS)))
-        }
+fn limit(snapshot: &Snapshot, via: Via, udp_size: Option<u16>) -> usize {
+    match (via, udp_size) {
+        (Via::Stream | Via::Encrypted, _) => MAX_MESSAGE,
+        (Via::Datagram, None) => MIN_MESSAGE,
+        (Via::Datagram, Some(size)) => usize::from(size.min(snapshot.terms().udp_size)).max(MIN_MESSAGE),
     }
 }
 

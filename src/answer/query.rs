@@ -20,6 +20,9 @@ const OPCODE: u16 = 0x7800;
 
 const CLASS_IN: u16 = 1;
 const CLASS_CH: u16 = 3;
+/// Class IN above the first and behind the last type of ordinary records.
+const IN_A: u32 = 0x0001_0001;
+const IN_OPT: u32 = 0x0001_0000 | TYPE_OPT as u32;
 const TYPE_OPT: u16 = 41;
 const TYPE_TSIG: u16 = 250;
 const TYPE_IXFR: u16 = 251;
@@ -36,12 +39,14 @@ pub(super) struct Query<'q> {
     pub(super) flags: u16,
     /// Header and question as they came; no question where only a cookie is asked for (RFC 7873 §5.4).
     pub(super) opening: &'q [u8],
+    /// QNAME, as it came.
+    pub(super) name: &'q [u8],
     /// QTYPE.
     pub(super) record_type: u16,
     class: u16,
     /// What stands behind the question, and how many records that should be.
-    rest: &'q [u8],
-    additionals: u16,
+    pub(super) rest: &'q [u8],
+    pub(super) additionals: u16,
 }
 
 /// What a query is about.
@@ -68,46 +73,49 @@ pub(super) enum Refusal {
 const MALFORMED: Refusal = Refusal::Header(FORMERR);
 
 impl<'q> Query<'q> {
-    /// Reads `message`, its OPT record apart.
+    /// Reads `message`, and its OPT record where it has one.
+    pub(super) fn parse(message: &'q [u8]) -> Result<(Self, Option<Edns<'q>>), Refusal> {
+        let query = match message.get(..HEADER) {
+            Some(header @ [id_high, id_low, rd, ra, 0, 0, 0, 0, 0, 0, additionals @ ..]) => Self {
+                id: [*id_high, *id_low],
+                flags: checked_flags([*rd, *ra])?,
+                opening: header,
+                name: &[],
+                record_type: 0,
+                class: 0,
+                rest: &message[HEADER..],
+                additionals: additionals.iter().fold(0, |sum, &byte| sum << 8 | u16::from(byte)),
+            },
+            _ => Self::with_question(message)?,
+        };
+        let edns = read_additionals(query.rest, query.additionals)?;
+        Ok((query, edns))
+    }
+
+    /// Reads a message with a question, up to what stands behind it.
     #[inline(always)]
-    pub(super) fn parse(message: &'q [u8]) -> Result<Self, Refusal> {
+    pub(super) fn with_question(message: &'q [u8]) -> Result<Self, Refusal> {
         let header = message.first_chunk::<HEADER>().ok_or(Refusal::Silence)?;
         let [id_high, id_low, flags @ .., _, _, _, _, _, _, _, _] = *header;
         let [_, _, _, _, counts @ ..] = *header;
-        let flags = u16::from_be_bytes(flags);
-        if flags & (QR | OPCODE) != 0 {
-            return Err(if flags & QR != 0 { Refusal::Silence } else { Refusal::Header(NOTIMP) });
-        }
+        let flags = checked_flags(flags)?;
         let counts = u64::from_be_bytes(counts);
-        let (questions, additionals) = (counts >> 48, counts as u16);
-        if counts & 0xfffe_ffff_ffff_0000 != 0 {
-            return Err(MALFORMED); // more than one question, answers, authorities
+        if counts >> 16 != 1 << 32 {
+            return Err(MALFORMED); // one question, no answers, no authorities
         }
-        let (len, fixed) = if questions == 0 {
-            (HEADER, [0; 4])
-        } else {
-            let end = name_end(message).ok_or(MALFORMED)?;
-            (end + 4, *message[end..].first_chunk::<4>().ok_or(MALFORMED)?)
-        };
-        let (opening, rest) = message.split_at_checked(len).ok_or(MALFORMED)?;
+        let end = name_end(message).ok_or(MALFORMED)?;
+        let (opening, rest) = message.split_at_checked(end + 4).ok_or(MALFORMED)?;
+        let (name, fixed) = opening[HEADER..].split_last_chunk::<4>().ok_or(MALFORMED)?;
         let [record_type, class] = [[fixed[0], fixed[1]], [fixed[2], fixed[3]]].map(u16::from_be_bytes);
-        Ok(Self { id: [id_high, id_low], flags, opening, record_type, class, rest, additionals })
+        let additionals = counts as u16;
+        Ok(Self { id: [id_high, id_low], flags, opening, name, record_type, class, rest, additionals })
     }
 
-    /// Whether the question is all there is.
+    /// Whether it is for ordinary records of the zones.
     #[inline(always)]
-    pub(super) fn is_bare(&self) -> bool {
-        self.additionals == 0 && self.rest.is_empty()
-    }
-
-    /// The OPT record, if there is one.
-    pub(super) fn edns(&self) -> Result<Option<Edns<'q>>, Refusal> {
-        read_additionals(self.rest, self.additionals)
-    }
-
-    /// The name of the question, as it came.
-    pub(super) fn name(&self) -> &'q [u8] {
-        if self.has_question() { &self.opening[HEADER..self.opening.len() - 4] } else { &[] }
+    pub(super) fn asks_for_records(&self) -> bool {
+        let both = u32::from(self.class) << 16 | u32::from(self.record_type);
+        (IN_A..IN_OPT).contains(&both)
     }
 
     /// Whether anything is asked.
@@ -122,7 +130,6 @@ impl<'q> Query<'q> {
             return Err(BADVERS);
         }
         match (self.class, self.record_type) {
-            (CLASS_IN, 1..TYPE_OPT) => Ok(Subject::Zones),
             (0, 0) if !self.has_question() => {
                 let asks = edns.is_some_and(|edns| edns.options.cookie.is_some());
                 if asks { Ok(Subject::Cookie) } else { Err(FORMERR) }
@@ -137,14 +144,24 @@ impl<'q> Query<'q> {
     }
 }
 
+/// The flags of a query.
+#[inline(always)]
+fn checked_flags(flags: [u8; 2]) -> Result<u16, Refusal> {
+    let flags = u16::from_be_bytes(flags);
+    if flags & (QR | OPCODE) == 0 {
+        return Ok(flags);
+    }
+    Err(if flags & QR != 0 { Refusal::Silence } else { Refusal::Header(NOTIMP) })
+}
+
 /// Where the question's name ends: it is not compressed.
 #[inline(always)]
 fn name_end(message: &[u8]) -> Option<usize> {
     let mut at = HEADER;
     loop {
         match *message.get(at)? {
-            0 => return (at < HEADER + name::MAX_LEN).then_some(at + 1),
             len @ 1..=63 => at += 1 + usize::from(len),
+            0 if at < HEADER + name::MAX_LEN => return Some(at + 1),
             _ => return None,
         }
     }

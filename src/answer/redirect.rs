@@ -33,7 +33,7 @@ impl<'c> Composer<'c, '_> {
 
     /// Adds everything; the rcode.
     fn follow(&mut self, mut hit: Hit<'c>, chance: &Chance<'_>) -> Result<u16, Full> {
-        let asked = self.query.name();
+        let asked = self.query.name;
         let mut spelled = [0; name::MAX_LEN];
         spelled[..asked.len()].copy_from_slice(asked);
         let mut named = Named { at: HEADER, len: asked.len() };
@@ -43,7 +43,7 @@ impl<'c> Composer<'c, '_> {
                 return Ok(hit.template.flags & RCODE);
             };
             self.append(&hit, chance, named)?;
-            let kept = named.len - hit.anchor_len;
+            let kept = named.len - hit.template.anchor_len();
             let len = kept + target.len();
             let Some(end) = spelled.get_mut(kept..len) else { return Ok(YXDOMAIN) };
             end.copy_from_slice(target);

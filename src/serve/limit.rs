@@ -75,14 +75,14 @@ impl Limiter {
             return slips.then(|| {
                 tally.reply(reply.rcode);
                 tally.add(Event::Truncated, 1);
-                truncate(&mut bytes[..reply.len])
+                truncate(&mut bytes[..reply.len.into()])
             });
         }
         tally.reply(reply.rcode);
         if reply.is_truncated {
             tally.add(Event::Truncated, 1);
         }
-        Some(reply.len)
+        Some(reply.len.into())
     }
 }
 

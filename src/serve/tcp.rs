@@ -100,8 +100,8 @@ fn reply_to(snapshot: &Snapshot, peer: &Peer, query: &[u8], replies: &mut Vec<u8
     });
     match outcome {
         Outcome::Reply(reply) => {
-            replies[start..start + 2].copy_from_slice(&(reply.len as u16).to_be_bytes());
-            replies.truncate(start + 2 + reply.len);
+            replies[start..start + 2].copy_from_slice(&reply.len.to_be_bytes());
+            replies.truncate(start + 2 + usize::from(reply.len));
         }
         Outcome::Drop => replies.truncate(start),
     }

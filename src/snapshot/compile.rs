@@ -48,10 +48,11 @@ impl Compiler {
         for id in table.ids() {
             let mut scribe = Scribe::new(&plan, &table, &sheet, &everyone);
             let (drafts, redirect) = (scribe.node(id), scribe.redirect(id));
+            let anchor_len = table.anchor_len(id);
             let touched = scribe.touched();
             let slot = if touched.is_empty() {
                 let start = fixed.len();
-                fixed.extend(&drafts);
+                fixed.extend(&drafts, anchor_len);
                 Slot::Fixed(start..fixed.len())
             } else {
                 let slot = live.len() as u32;
@@ -61,7 +62,7 @@ impl Compiler {
                 live.push(id);
                 Slot::Live(slot)
             };
-            let redirect = redirect.map(|redirect| fixed.push(&redirect));
+            let redirect = redirect.map(|redirect| fixed.push(&redirect, anchor_len));
             let node = table.node_mut(id);
             (node.slot, node.redirect) = (slot, redirect);
         }
@@ -107,7 +108,8 @@ impl Compiler {
     fn answers(&self, slot: u32, lineups: &[Lineup]) -> Arc<Answers> {
         let mut answers = Answers::default();
         let mut scribe = Scribe::new(&self.plan, &self.book.table, &self.sheet, lineups);
-        answers.extend(&scribe.node(self.live[slot as usize]));
+        let id = self.live[slot as usize];
+        answers.extend(&scribe.node(id), self.book.table.anchor_len(id));
         Arc::new(answers)
     }
 }
@@ -252,11 +254,11 @@ fn zone_answers(plan: &Plan, table: &Table, sheet: &Sheet, fixed: &mut Answers) 
     let ids = (0..plan.zones.len() as u32).map(ZoneId);
     ids.map(|zone| {
         let scribe = Scribe::new(plan, table, sheet, &[]);
+        let apex_len = plan.zones[zone.index()].origin.as_wire().len();
         ZoneAnswers {
-            apex_len: plan.zones[zone.index()].origin.as_wire().len(),
-            no_data: fixed.push(&scribe.negative(zone, 0)),
-            any: fixed.push(&any()),
-            no_name: fixed.push(&scribe.negative(zone, NXDOMAIN)),
+            no_data: fixed.push(&scribe.negative(zone, 0), apex_len),
+            any: fixed.push(&any(), apex_len),
+            no_name: fixed.push(&scribe.negative(zone, NXDOMAIN), apex_len),
         }
     })
     .collect()

@@ -7,6 +7,9 @@ use std::ops::AddAssign;
 pub(crate) struct Counts(pub(crate) u64);
 
 impl Counts {
+    /// One in the question section.
+    pub(crate) const QUESTION: Self = Self(1 << 48);
+
     /// So many in the answer section.
     pub(crate) const fn answers(count: u16) -> Self {
         Self((count as u64) << 32)

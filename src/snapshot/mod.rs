@@ -25,7 +25,7 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
 use crate::units::{CookieSecret, PoolId, Serial, ZoneId};
-use table::{Found, NodeId, Slot, Table};
+use table::{Found, NodeId, Role, Slot, Table};
 use template::{Answers, Template};
 
 pub use account::{Account, Line};
@@ -79,25 +79,33 @@ pub(crate) struct Terms {
 /// The answers of a zone that are the same for many names.
 #[derive(Debug)]
 struct ZoneAnswers {
-    apex_len: usize,
     any: u32,
     no_data: u32,
     no_name: u32,
 }
 
-/// A template, the arena that it points into, and how much of the question it was compiled against.
+/// A template, and the arena that it points into.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hit<'s> {
     pub(crate) answers: &'s Answers,
     pub(crate) template: &'s Template,
-    pub(crate) anchor_len: usize,
 }
 
 impl Snapshot {
     /// The answer to a question: wire name and type. `None`: outside all zones.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn find(&self, name: &[u8], record_type: u16) -> Option<Hit<'_>> {
-        match self.book.table.find(name, record_type == DS) {
+        let (table, at_parent) = (&self.book.table, record_type == DS);
+        match table.get(name) {
+            Some(id) if table.node(id).role == Role::Data => Some(self.data(id, record_type)),
+            Some(id) => self.found(table.resolve(id, at_parent), record_type),
+            None => self.found(table.find_above(name, at_parent), record_type),
+        }
+    }
+
+    #[inline(never)]
+    fn found(&self, found: Found, record_type: u16) -> Option<Hit<'_>> {
+        match found {
             Found::Data(id) => Some(self.data(id, record_type)),
             Found::Referral(cut) => Some(self.data(cut, template::ANY_OTHER_TYPE)),
             Found::Redirect(dname) => Some(self.redirect(dname)),
@@ -146,15 +154,14 @@ impl Snapshot {
     }
 
     fn redirect(&self, dname: NodeId) -> Hit<'_> {
-        let (table, answers) = (&self.book.table, &self.book.fixed);
-        let template = answers.get(table.node(dname).redirect.unwrap_or_default());
-        Hit { answers, template, anchor_len: table.anchor_len(dname) }
+        let answers = &self.book.fixed;
+        let template = answers.get(self.book.table.node(dname).redirect.unwrap_or_default());
+        Hit { answers, template }
     }
 
     #[inline(always)]
     fn data(&self, id: NodeId, record_type: u16) -> Hit<'_> {
-        let table = &self.book.table;
-        let node = table.node(id);
+        let node = self.book.table.node(id);
         let (answers, templates) = match &node.slot {
             Slot::Fixed(range) => (&self.book.fixed, self.book.fixed.range(range.clone())),
             Slot::Live(slot) => {
@@ -167,7 +174,7 @@ impl Snapshot {
         }
         let fits = |t: &&Template| t.record_type == record_type || t.record_type == template::ANY_OTHER_TYPE;
         match templates.iter().find(fits) {
-            Some(template) => Hit { answers, template, anchor_len: table.anchor_len(id) },
+            Some(template) => Hit { answers, template },
             None => self.of_zone(node.zone, |zone| zone.no_data),
         }
     }
@@ -176,7 +183,7 @@ impl Snapshot {
     fn of_zone(&self, zone: ZoneId, which: impl Fn(&ZoneAnswers) -> u32) -> Hit<'_> {
         let zone = &self.book.zones[zone.index()];
         let answers = &self.book.fixed;
-        Hit { answers, template: answers.get(which(zone)), anchor_len: zone.apex_len }
+        Hit { answers, template: answers.get(which(zone)) }
     }
 }
 

@@ -146,7 +146,6 @@ impl Table {
 
     /// RFC 1034 §4.3.2 step 3 for a wire name in any case. `at_parent`: the type lives on the parent's side of a
     /// cut (DS, RFC 4035 §3.1.4.1).
-    #[inline(always)]
     pub(crate) fn find(&self, wire: &[u8], at_parent: bool) -> Found {
         match self.get(wire) {
             Some(id) => self.resolve(id, at_parent),
@@ -154,16 +153,15 @@ impl Table {
         }
     }
 
-    #[inline(never)]
-    fn find_above(&self, wire: &[u8], at_parent: bool) -> Found {
+    /// The same for a name that is not in the table.
+    pub(super) fn find_above(&self, wire: &[u8], at_parent: bool) -> Found {
         match self.closest_encloser(wire) {
             None => Found::Outside,
             Some(id) => self.below(id, at_parent),
         }
     }
 
-    #[inline(always)]
-    fn resolve(&self, id: NodeId, at_parent: bool) -> Found {
+    pub(super) fn resolve(&self, id: NodeId, at_parent: bool) -> Found {
         match self.node(id).role {
             Role::Data => Found::Data(id),
             Role::Cut if at_parent => Found::Data(id),
@@ -228,7 +226,17 @@ impl Table {
 /// Most questions come in the case of the table; resolvers that mix cases pay for it.
 #[inline(always)]
 fn is_same(name: &[u8], asked: &[u8]) -> bool {
-    name == asked || name.eq_ignore_ascii_case(asked)
+    let (words, asked_words) = (name.as_chunks::<8>().0, asked.as_chunks::<8>().0);
+    let is_equal = name.len() == asked.len()
+        && words.iter().zip(asked_words).all(|(word, asked)| word == asked)
+        && name.last_chunk::<8>().is_some_and(|last| asked.ends_with(last));
+    is_equal || is_same_but_for_case(name, asked)
+}
+
+#[cold]
+#[inline(never)]
+fn is_same_but_for_case(name: &[u8], asked: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(asked)
 }
 
 /// A hash that is the same in any case: bit 5 of every byte is set. What else this makes equal is told apart by
@@ -241,12 +249,15 @@ fn hash(wire: &[u8]) -> u64 {
         let product = u128::from(hash ^ (u64::from_le_bytes(word) | CASE)) * u128::from(ODD);
         product as u64 ^ (product >> 64) as u64
     };
-    let (words, rest) = wire.as_chunks::<8>();
-    let hash = words.iter().fold(wire.len() as u64, |hash, word| fold(hash, *word));
+    let mut hash = wire.len() as u64;
+    let mut rest = wire;
+    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
+        hash = fold(hash, *word);
+        rest = behind;
+    }
     match wire.last_chunk::<8>() {
-        Some(_) if rest.is_empty() => hash,
         Some(last) => fold(hash, *last), // overlaps the word before
-        None => fold(hash, std::array::from_fn(|i| rest.get(i).copied().unwrap_or_default())),
+        None => fold(hash, std::array::from_fn(|i| wire.get(i).copied().unwrap_or_default())),
     }
 }
 

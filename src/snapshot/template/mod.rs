@@ -10,10 +10,13 @@
 //! A ring is an RRset whose records may start with any of them. Its bytes are stored twice in a row, so that
 //! every rotation is one stretch of memory.
 
+mod image;
+
 use super::counts::Counts;
 use super::draw::{self, Order, Places};
 use super::wire::Records;
 use crate::units::ZoneId;
+use image::Image;
 
 /// Set in a template's flags: the answer is authoritative (RFC 1035 §4.1.1).
 pub(crate) const AA: u16 = 0x0400;
@@ -40,16 +43,6 @@ pub(crate) struct Answers {
     images: Vec<Image>,
 }
 
-/// All records of an answer in a row, from one place in its ring: what most replies are.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Image {
-    at: u32,
-    len: u32,
-    /// How many of the bytes are the ring's.
-    pub(crate) ring_len: u32,
-    pub(crate) counts: Counts,
-}
-
 /// One answer but for the id, the flags that the query brings, and the question.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Template {
@@ -63,6 +56,7 @@ pub(crate) struct Template {
     pub(crate) additionals_required: bool,
     /// Whether it is answered for want of live members.
     pub(crate) fails_open: bool,
+    anchor_len: u8,
     order: Order,
     draws: u32,
     /// Where a DNAME leads: its stretch of the targets, empty where it is none.
@@ -82,9 +76,6 @@ pub(crate) struct Template {
     serial: u32,
     serial_zone: ZoneId,
 }
-
-/// The most bytes that the images of one answer take.
-const MOST_IMAGED: usize = 1 << 15;
 
 const NO_SERIAL: u32 = u32::MAX;
 
@@ -139,8 +130,8 @@ pub(crate) struct Run<'a> {
 }
 
 impl Answers {
-    /// Adds an answer and returns its place.
-    pub(super) fn push(&mut self, draft: &Draft) -> u32 {
+    /// Adds an answer that was compiled for a name of `anchor_len` bytes, and returns its place.
+    pub(super) fn push(&mut self, draft: &Draft, anchor_len: usize) -> u32 {
         let start = self.bytes.len() as u32;
         let relocations = self.relocations.len() as u32;
         let mut serial = NO_SERIAL;
@@ -169,6 +160,7 @@ impl Answers {
             counts,
             additionals_required: draft.additionals_required,
             fails_open: draft.fails_open,
+            anchor_len: anchor_len as u8,
             order: draft.order,
             draws,
             target: (target, draft.target.len() as u8),
@@ -185,63 +177,17 @@ impl Answers {
             serial,
             serial_zone: draft.zone,
         };
-        self.add_images(&mut template);
+        if !template.fails_open && !template.redirects() {
+            self.add_images(&mut template);
+        }
         self.templates.push(template);
         self.templates.len() as u32 - 1
     }
 
-    fn add_images(&mut self, template: &mut Template) {
-        let RingAt { size, window, .. } = template.ring;
-        let bytes = (template.end - template.start) as usize;
-        if size == 0 {
-            let (at, len) = (template.start, bytes as u32);
-            self.images.push(Image { at, len, ring_len: 0, counts: template.counts });
-            template.image_count = 1;
-            return;
-        }
-        let length = |pieces: Pieces<'_>| pieces.map(|piece| piece.bytes.len()).sum::<usize>();
-        let everyone = Places::Run(0, size);
-        let whole =
-            bytes + length(self.ring(template, &everyone)) + length(self.extra(template, &everyone, size));
-        if template.order != Order::Turn || usize::from(size) * whole > MOST_IMAGED {
-            return;
-        }
-        for first in 0..usize::from(size) {
-            let (at, mut counts, places) =
-                (self.bytes.len() as u32, template.counts, Places::Run(first, window));
-            let mut bytes = self.head(template).to_vec();
-            for piece in self.ring(template, &places) {
-                bytes.extend_from_slice(piece.bytes);
-                counts += Counts::answers(piece.count);
-            }
-            let ring_len = (bytes.len() - self.head(template).len()) as u32;
-            bytes.extend_from_slice(self.authority(template));
-            bytes.extend_from_slice(self.additional(template).bytes);
-            for piece in self.extra(template, &places, window) {
-                bytes.extend_from_slice(piece.bytes);
-                counts += Counts::additionals(piece.count);
-            }
-            self.images.push(Image { at, len: bytes.len() as u32, ring_len, counts });
-            self.bytes.extend_from_slice(&bytes);
-        }
-        template.image_count = size.into();
-    }
-
-    /// The whole answer in a row, where there is such a thing, and its bytes. `turn`: a fraction of 2^32 of the ring.
-    #[inline(always)]
-    pub(crate) fn image(&self, template: &Template, turn: u32) -> Option<(&Image, &[u8])> {
-        let which = ((u64::from(turn) * u64::from(template.image_count)) >> 32) as u32;
-        if template.image_count == 0 {
-            return None;
-        }
-        let image = &self.images[(template.images + which) as usize];
-        Some((image, &self.bytes[image.at as usize..(image.at + image.len) as usize]))
-    }
-
     /// Adds the answers of a name.
-    pub(super) fn extend(&mut self, drafts: &[Draft]) {
+    pub(super) fn extend(&mut self, drafts: &[Draft], anchor_len: usize) {
         for draft in drafts {
-            self.push(draft);
+            self.push(draft, anchor_len);
         }
     }
 
@@ -340,6 +286,11 @@ impl Template {
     /// Whether it is a DNAME's, which the rest of the answer has yet to follow.
     pub(crate) fn redirects(&self) -> bool {
         self.target.1 > 0
+    }
+
+    /// How much of the question it was compiled against: its last bytes.
+    pub(crate) fn anchor_len(&self) -> usize {
+        self.anchor_len.into()
     }
 
     /// Whether a serial stands in it.
