@@ -91,7 +91,7 @@ fn ask(bencher: Bencher, what: &str, names: usize) {
         QUESTIONS.into_iter().find(|(w, ..)| *w == what).unwrap_or_else(|| unreachable!());
     let (query, mut reply) = (query(name, record_type, edns), [0; 2 * MIN_MESSAGE]);
     let (peer, mut rotation) =
-        (Peer { addr: ([127, 0, 0, 1], 5300).into(), via: Via::Datagram, now: 0 }, Rotation::new(0));
+        (Peer { addr: [127, 0, 0, 1].into(), via: Via::Datagram, now: 0 }, Rotation::new(0));
     bencher.bench_local(|| answer(black_box(&snapshot), &peer, black_box(&query), &mut rotation, &mut reply));
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -92,7 +92,7 @@ pub const NOW: u32 = 1_800_000_000;
 
 /// Who asks from `addr`.
 pub fn peer(addr: &str, via: Via) -> Peer {
-    Peer { addr: SocketAddr::new(addr.parse().expect("an address"), 5300), via, now: NOW }
+    Peer { addr: addr.parse().expect("an address"), via, now: NOW }
 }
 
 /// The lineups of a plan whose members are live as told.

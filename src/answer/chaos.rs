@@ -28,7 +28,7 @@ impl Composer<'_, '_> {
     /// The reply to a question of class CH.
     #[cold]
     pub(super) fn about_us(&mut self, peer: &Peer, name: &[u8]) -> Reply {
-        let address = peer.addr.ip().to_canonical();
+        let address = peer.addr.to_canonical();
         if !self.snapshot.terms().insiders.iter().any(|net| net.contains(&address)) {
             return self.without_records(REFUSED, Some(ExtendedError::Prohibited));
         }

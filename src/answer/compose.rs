@@ -197,7 +197,7 @@ impl<'c, 'b> Composer<'c, 'b> {
 /// was compiled for, and the serial of now. `records`: its whole answer; `ring`: how many bytes of that are the ring's.
 #[inline(always)]
 pub(super) fn patch(snapshot: &Snapshot, hit: Hit<'_>, named: Named, records: &mut [u8], ring: usize) {
-    if named.len > hit.template.anchor_len() || named.at > HEADER || hit.template.has_serial() {
+    if named.len > hit.template.untouched_len() || named.at > HEADER {
         patch_each(snapshot, hit, named, records, ring);
     }
 }

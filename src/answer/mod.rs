@@ -24,7 +24,7 @@ mod ready;
 mod redirect;
 mod subnet;
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use crate::snapshot::draw::Places;
 use crate::snapshot::{Hit, Snapshot};
@@ -40,7 +40,7 @@ pub use subnet::network;
 #[derive(Debug, Clone, Copy)]
 pub struct Peer {
     /// The source of the query.
-    pub addr: SocketAddr,
+    pub addr: IpAddr,
     /// What carries it.
     pub via: Via,
     /// Seconds of Unix time: cookies have an age (RFC 9018 §4.3).
@@ -159,9 +159,10 @@ fn reply_to(snapshot: &Snapshot, query: &Query<'_>, chance: &Chance<'_>, reply: 
 /// Sets the OPT record to send back; whether the query's cookie is ours.
 fn set_opt<'s>(snapshot: &'s Snapshot, peer: &Peer, edns: &Edns<'_>, opt: &mut Option<ReplyOpt<'s>>) -> bool {
     let terms = snapshot.terms();
-    let checked = edns.options.cookie.and_then(|(client, server)| {
-        cookie::check(*client, server, peer.addr.ip(), peer.now, snapshot.secrets())
-    });
+    let checked = edns
+        .options
+        .cookie
+        .and_then(|(client, server)| cookie::check(*client, server, peer.addr, peer.now, snapshot.secrets()));
     let cookie = checked.map(|checked| checked.cookie);
     *opt = Some(edns.reply(terms.udp_size, &terms.nsid, peer.via, terms.keepalive, cookie));
     checked.is_some_and(|checked| checked.is_valid)
@@ -201,6 +202,6 @@ impl Chance<'_> {
     /// What the resolver tells of the client's network, else that of the resolver.
     fn network(&self) -> u64 {
         let told = self.edns.and_then(|edns| edns.options.subnet).and_then(|subnet| subnet.network());
-        told.unwrap_or_else(|| network(self.peer.addr.ip()))
+        told.unwrap_or_else(|| network(self.peer.addr))
     }
 }

@@ -95,19 +95,18 @@ impl<'q> Query<'q> {
     /// Reads a message with a question, up to what stands behind it.
     #[inline(always)]
     pub(super) fn with_question(message: &'q [u8]) -> Result<Self, Refusal> {
-        let header = message.first_chunk::<HEADER>().ok_or(Refusal::Silence)?;
-        let [id_high, id_low, flags @ .., _, _, _, _, _, _, _, _] = *header;
-        let [_, _, _, _, counts @ ..] = *header;
-        let flags = checked_flags(flags)?;
-        let counts = u64::from_be_bytes(counts);
-        if counts >> 16 != 1 << 32 {
+        let (header, body) = message.split_first_chunk::<HEADER>().ok_or(Refusal::Silence)?;
+        let [id_high, id_low, rd, ra, counts @ .., high, low] = *header;
+        let flags = checked_flags([rd, ra])?;
+        if counts != [0, 1, 0, 0, 0, 0] {
             return Err(MALFORMED); // one question, no answers, no authorities
         }
-        let end = name_end(message).ok_or(MALFORMED)?;
-        let (opening, rest) = message.split_at_checked(end + 4).ok_or(MALFORMED)?;
-        let (name, fixed) = opening[HEADER..].split_last_chunk::<4>().ok_or(MALFORMED)?;
+        let end = name_len(body).ok_or(MALFORMED)? + 4;
+        let (question, rest) = body.split_at_checked(end).ok_or(MALFORMED)?;
+        let (name, fixed) = question.split_last_chunk::<4>().ok_or(MALFORMED)?;
+        let opening = &message[..HEADER + end];
         let [record_type, class] = [[fixed[0], fixed[1]], [fixed[2], fixed[3]]].map(u16::from_be_bytes);
-        let additionals = counts as u16;
+        let additionals = u16::from_be_bytes([high, low]);
         Ok(Self { id: [id_high, id_low], flags, opening, name, record_type, class, rest, additionals })
     }
 
@@ -154,17 +153,18 @@ fn checked_flags(flags: [u8; 2]) -> Result<u16, Refusal> {
     Err(if flags & QR != 0 { Refusal::Silence } else { Refusal::Header(NOTIMP) })
 }
 
-/// Where the question's name ends: it is not compressed.
+/// The length of the question's name, which is not compressed.
 #[inline(always)]
-fn name_end(message: &[u8]) -> Option<usize> {
-    let mut at = HEADER;
-    loop {
-        match *message.get(at)? {
-            len @ 1..=63 => at += 1 + usize::from(len),
-            0 if at < HEADER + name::MAX_LEN => return Some(at + 1),
-            _ => return None,
+fn name_len(body: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    let end = loop {
+        let len = *body.get(at)?;
+        if len.wrapping_sub(1) >= 63 {
+            break len; // the root, or no label
         }
-    }
+        at += 1 + usize::from(len);
+    };
+    (end == 0 && at < name::MAX_LEN).then_some(at + 1)
 }
 
 /// The OPT record among the additional records, which are all there may be behind the question.

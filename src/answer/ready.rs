@@ -11,7 +11,6 @@ use super::{MIN_MESSAGE, Reply, Via, limit};
 use crate::snapshot::Snapshot;
 use crate::snapshot::counts::Counts;
 
-const QR: u16 = 0x8000;
 const RD: u16 = 0x0100;
 const RCODE: u16 = 0x000f;
 
@@ -30,7 +29,7 @@ pub(super) fn reply(
         (1, record) => Some(PlainOpt::read(record)?),
         _ => return None,
     };
-    let hit = snapshot.find(query.name, query.record_type)?;
+    let hit = snapshot.find_ordinary(query.name, query.record_type)?;
     let (template, records) = (hit.template, hit.answers.image(hit.template, turn)?);
     let start = query.opening.len();
     let end = start + records.bytes.len();
@@ -49,7 +48,7 @@ pub(super) fn reply(
         reply[end..].copy_from_slice(&opt.reply(snapshot.terms().udp_size));
         counts += Counts::additionals(1);
     }
-    let flags = QR | template.flags | query.flags & RD;
+    let flags = template.flags | query.flags & RD;
     *reply.first_chunk_mut()? = header(query.id, flags, counts);
     Some(Reply { len: len as u16, rcode: template.flags & RCODE, is_truncated: false, is_known: false })
 }

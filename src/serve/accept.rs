@@ -4,7 +4,7 @@
 //! longest is closed for the new one. A spare descriptor would only let one client in to be sent away.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -43,7 +43,7 @@ impl Acceptor {
         let mut trouble = Trouble::default();
         while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
             match accepted {
-                Ok((stream, addr)) => self.welcome(stream, addr, &connections),
+                Ok((stream, addr)) => self.welcome(stream, addr.ip(), &connections),
                 Err(e) if concerns_one_client(&e) => {}
                 Err(e) => {
                     if trouble.is_news() {
@@ -60,11 +60,11 @@ impl Acceptor {
         connections.wait().await;
     }
 
-    fn welcome<S>(&self, stream: S, addr: SocketAddr, connections: &TaskTracker)
+    fn welcome<S>(&self, stream: S, addr: IpAddr, connections: &TaskTracker)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Some(seat) = self.clients.seat(addr.ip()) else { return };
+        let Some(seat) = self.clients.seat(addr) else { return };
         let client = Client { addr, via: Via::Stream, seat };
         let talk = converse(stream, client, self.manner.clone(), self.idle, self.stop.clone());
         connections.spawn(talk);

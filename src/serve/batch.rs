@@ -12,7 +12,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::slice;
@@ -145,12 +145,12 @@ impl Batch {
     }
 
     /// Shows each query that was received, and where its reply goes, to `answer`, which says how long that is, or that
-    /// there is none. What is cut off, or came from an address that takes no reply, is not shown; how many are.
+    /// there is none. What is cut off, or came from an address that takes no reply, is not shown; how many are not.
     pub(super) fn answer(
         &mut self,
-        mut answer: impl FnMut(SocketAddr, &[u8], &mut [u8]) -> Option<usize>,
+        mut answer: impl FnMut(IpAddr, &[u8], &mut [u8]) -> Option<usize>,
     ) -> usize {
-        let mut shown = 0;
+        let mut hidden = 0;
         for place in 0..self.received {
             // SAFETY: what was received is fewer than `BATCH`. The references are to parts of one message that do not
             // overlap, and end before the next is looked at. The kernel wrote no more than the vector says; a reply is
@@ -158,10 +158,12 @@ impl Batch {
             unsafe {
                 let header = self.header(place);
                 let message = message(&(*header).msg_hdr);
-                let Some(peer) = (*message).envelope.open(&(*header).msg_hdr) else { continue };
+                let Some(peer) = (*message).envelope.open(&(*header).msg_hdr) else {
+                    hidden += 1;
+                    continue;
+                };
                 let query = slice::from_raw_parts((*message).query.cast(), (*header).msg_len as usize);
                 let reply = &mut (&mut (*(*message).reply))[..DATAGRAM];
-                shown += 1;
                 if let Some(length) = answer(peer, query, reply) {
                     let base = (*message).reply.cast();
                     (*message).vector = iovec { iov_base: base, iov_len: length.min(DATAGRAM) };
@@ -172,7 +174,7 @@ impl Batch {
                 }
             }
         }
-        shown
+        hidden
     }
 
     /// Sends all replies. One that cannot be sent is lost, the others are not.
@@ -264,7 +266,7 @@ mod tests {
         }
         for expected in [BATCH, 1] {
             assert_eq!(batch.receive(&server, Wait::ForOne).unwrap(), expected);
-            assert_eq!(echo(&mut batch), expected);
+            assert_eq!(echo(&mut batch), 0);
             assert_eq!(batch.send(&server), Sent { sent: expected, lost: 0 });
         }
         let nothing = batch.receive(&server, Wait::Not).unwrap_err();
@@ -322,11 +324,11 @@ mod tests {
                 client.send(&vec![id; usize::from(id + round)]).unwrap();
             }
             assert_eq!(batch.receive(&server, Wait::ForOne).unwrap(), 10);
-            let shown = batch.answer(|_, query, reply| {
+            let hidden = batch.answer(|_, query, reply| {
                 reply[..query.len()].copy_from_slice(query);
                 query.first().is_some_and(|id| id % 3 == 1).then_some(query.len())
             });
-            assert_eq!((shown, batch.send(&server)), (10, Sent { sent: 3, lost: 0 }));
+            assert_eq!((hidden, batch.send(&server)), (0, Sent { sent: 3, lost: 0 }));
             for id in [1, 4, 7] {
                 let mut reply = [0; 64];
                 let length = client.recv(&mut reply).unwrap();

@@ -4,7 +4,7 @@
 //! changed as bytes at the offsets that the C library states.
 
 use std::mem::offset_of;
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr};
 
 use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, msghdr, sockaddr_in, sockaddr_in6};
 
@@ -28,14 +28,14 @@ pub(super) struct Envelope {
 impl Envelope {
     /// Makes the envelope of a query that of its reply; who asks. `None`: the datagram, or the address that it was sent
     /// to, is cut off, or nobody can be answered there.
-    pub(super) fn open(&mut self, header: &msghdr) -> Option<SocketAddr> {
+    pub(super) fn open(&mut self, header: &msghdr) -> Option<IpAddr> {
         if header.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
             return None;
         }
         if header.msg_controllen > 0 {
             self.forget_interface();
         }
-        self.peer().filter(|peer| peer.port() != 0)
+        self.peer()
     }
 
     /// Turns the control message that came with a query into that of its reply: from the same address, by
@@ -56,20 +56,21 @@ impl Envelope {
         }
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
+    fn peer(&self) -> Option<IpAddr> {
+        const { assert!(offset_of!(sockaddr_in, sin_port) == offset_of!(sockaddr_in6, sin6_port)) };
         let name = &self.name;
+        let port = u16::from_be_bytes(field(name, offset_of!(sockaddr_in, sin_port)));
+        if port == 0 {
+            return None;
+        }
         match family(name) {
             libc::AF_INET => {
                 let ip: [u8; 4] = field(name, offset_of!(sockaddr_in, sin_addr));
-                let port = u16::from_be_bytes(field(name, offset_of!(sockaddr_in, sin_port)));
-                Some((ip, port).into())
+                Some(ip.into())
             }
             libc::AF_INET6 => {
                 let ip: [u8; 16] = field(name, offset_of!(sockaddr_in6, sin6_addr));
-                let port = u16::from_be_bytes(field(name, offset_of!(sockaddr_in6, sin6_port)));
-                let flow = u32::from_ne_bytes(field(name, offset_of!(sockaddr_in6, sin6_flowinfo)));
-                let scope = u32::from_ne_bytes(field(name, offset_of!(sockaddr_in6, sin6_scope_id)));
-                Some(SocketAddrV6::new(ip.into(), port, flow, scope).into())
+                Some(ip.into())
             }
             _ => None,
         }

@@ -19,15 +19,9 @@ const PLACES: usize = 1 << 17;
 /// How many of them one network may have.
 const WAYS: usize = 4;
 
-/// Decides which replies leave.
-#[derive(Debug, Default)]
-pub(super) struct Limiter {
-    /// `None`: all of them.
-    table: Option<Table>,
-}
-
+/// Knows who has had how many replies.
 #[derive(Debug)]
-struct Table {
+pub(super) struct Limiter {
     per_second: u64,
     slip: u64,
     /// Nobody can aim at another's places.
@@ -39,54 +33,55 @@ struct Table {
 #[derive(Debug, Clone, Copy)]
 struct Place(u64);
 
-impl Limiter {
-    pub(super) fn new(limit: RateLimit) -> Self {
-        let table = limit.per_second.map(|per_second| Table {
-            per_second: per_second.get().into(),
-            slip: limit.slip.into(),
-            seed: fastrand::u64(..),
-            places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
-        });
-        Self { table }
-    }
-
-    /// Counts what became of a query; the length of the reply that leaves, if one does.
-    pub(super) fn admit(
-        &self,
-        peer: &Peer,
-        outcome: Outcome,
-        bytes: &mut [u8],
-        tally: &Tally,
-    ) -> Option<usize> {
-        let Outcome::Reply(reply) = outcome else {
-            tally.add(Event::Dropped, 1);
-            return None;
-        };
-        let excess = match &self.table {
-            Some(table) if !reply.is_known => table.excess(network(peer.addr.ip()), peer.now),
-            _ => 0,
-        };
-        if reply.is_known {
-            tally.add(Event::Known, 1);
-        }
+/// Counts what became of a query; the length of the reply that leaves, if one does. Without a limiter all leave.
+#[inline(always)]
+pub(super) fn admit(
+    limiter: Option<&Limiter>,
+    peer: &Peer,
+    outcome: Outcome,
+    bytes: &mut [u8],
+    tally: &Tally,
+) -> Option<usize> {
+    let Outcome::Reply(reply) = outcome else {
+        tally.add(Event::Dropped, 1);
+        return None;
+    };
+    if reply.is_known {
+        tally.add(Event::Known, 1);
+    } else if let Some(limiter) = limiter {
+        let excess = limiter.excess(network(peer.addr), peer.now);
         if excess > 0 {
             tally.add(Event::Limited, 1);
-            let slips = self.table.as_ref().is_some_and(|table| table.slip > 0 && excess % table.slip == 0);
-            return slips.then(|| {
+            return limiter.slips(excess).then(|| {
                 tally.reply(reply.rcode);
                 tally.add(Event::Truncated, 1);
                 truncate(&mut bytes[..reply.len.into()])
             });
         }
-        tally.reply(reply.rcode);
-        if reply.is_truncated {
-            tally.add(Event::Truncated, 1);
-        }
-        Some(reply.len.into())
     }
+    tally.reply(reply.rcode);
+    if reply.is_truncated {
+        tally.add(Event::Truncated, 1);
+    }
+    Some(reply.len.into())
 }
 
-impl Table {
+impl Limiter {
+    /// `None`: there is no limit.
+    pub(super) fn new(limit: RateLimit) -> Option<Self> {
+        limit.per_second.map(|per_second| Self {
+            per_second: per_second.get().into(),
+            slip: limit.slip.into(),
+            seed: fastrand::u64(..),
+            places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
+        })
+    }
+
+    /// Whether a reply so far above the share leaves nevertheless, empty and truncated.
+    fn slips(&self, excess: u64) -> bool {
+        self.slip > 0 && excess.is_multiple_of(self.slip)
+    }
+
     /// How many replies above its share this is for a network; 0 where it is within.
     fn excess(&self, network: u64, now: u32) -> u64 {
         let hash = (network ^ self.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -137,20 +132,20 @@ mod tests {
     use super::*;
     use crate::answer::{Reply, Via};
 
-    fn limiter(slip: u32) -> Limiter {
+    fn limiter(slip: u32) -> Option<Limiter> {
         Limiter::new(RateLimit { per_second: NonZeroU32::new(5), slip })
     }
 
     fn peer(address: &str, now: u32) -> Peer {
-        Peer { addr: (address.parse::<std::net::IpAddr>().unwrap(), 53).into(), via: Via::Datagram, now }
+        Peer { addr: address.parse().unwrap(), via: Via::Datagram, now }
     }
 
     const REPLY: Reply = Reply { len: 20, rcode: 0, is_truncated: false, is_known: false };
 
-    fn admitted(limiter: &Limiter, peer: &Peer, is_known: bool, tally: &Tally) -> Option<usize> {
+    fn admitted(limiter: Option<&Limiter>, peer: &Peer, is_known: bool, tally: &Tally) -> Option<usize> {
         // A question for the root, and three bytes of what would be records.
         let mut bytes = [0, 1, 0x84, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 9, 9, 9];
-        let admitted = limiter.admit(peer, Outcome::Reply(Reply { is_known, ..REPLY }), &mut bytes, tally);
+        let admitted = admit(limiter, peer, Outcome::Reply(Reply { is_known, ..REPLY }), &mut bytes, tally);
         if admitted == Some(17) {
             assert_eq!((bytes[2], bytes[7]), (0x86, 0), "TC, and no records");
         }
@@ -162,13 +157,16 @@ mod tests {
         let (limiter, tally) = (limiter(2), Tally::default());
         for now in [7, 8] {
             for i in 0..5 {
-                assert_eq!(admitted(&limiter, &peer(&format!("192.0.2.{i}"), now), false, &tally), Some(20));
+                assert_eq!(
+                    admitted(limiter.as_ref(), &peer(&format!("192.0.2.{i}"), now), false, &tally),
+                    Some(20)
+                );
             }
             let above: Vec<_> =
-                (0..4).map(|_| admitted(&limiter, &peer("192.0.2.99", now), false, &tally)).collect();
+                (0..4).map(|_| admitted(limiter.as_ref(), &peer("192.0.2.99", now), false, &tally)).collect();
             assert_eq!(above, [None, Some(17), None, Some(17)]);
             assert_eq!(
-                admitted(&limiter, &peer("192.0.3.1", now), false, &tally),
+                admitted(limiter.as_ref(), &peer("192.0.3.1", now), false, &tally),
                 Some(20),
                 "another network"
             );
@@ -182,13 +180,13 @@ mod tests {
     fn who_has_shown_a_cookie_is_not_counted() {
         let (limiter, tally) = (limiter(0), Tally::default());
         for _ in 0..50 {
-            assert_eq!(admitted(&limiter, &peer("2001:db8::1", 1), true, &tally), Some(20));
+            assert_eq!(admitted(limiter.as_ref(), &peer("2001:db8::1", 1), true, &tally), Some(20));
         }
         assert_eq!(tally.read().of(Event::Known), 50);
         for _ in 0..5 {
-            assert_eq!(admitted(&limiter, &peer("2001:db8::2", 1), false, &tally), Some(20));
+            assert_eq!(admitted(limiter.as_ref(), &peer("2001:db8::2", 1), false, &tally), Some(20));
         }
-        assert_eq!(admitted(&limiter, &peer("2001:db8::3", 1), false, &tally), None);
+        assert_eq!(admitted(limiter.as_ref(), &peer("2001:db8::3", 1), false, &tally), None);
     }
 
     #[test]
@@ -196,21 +194,21 @@ mod tests {
         let (limiter, tally) = (limiter(0), Tally::default());
         let greedy = peer("198.51.100.1", 1);
         for _ in 0..100 {
-            admitted(&limiter, &greedy, false, &tally);
+            admitted(limiter.as_ref(), &greedy, false, &tally);
         }
         for i in 0..500_000_u32 {
             let address = std::net::Ipv4Addr::from_bits(i << 8).to_string();
-            admitted(&limiter, &peer(&address, 1), false, &tally);
+            admitted(limiter.as_ref(), &peer(&address, 1), false, &tally);
         }
-        assert_eq!(admitted(&limiter, &greedy, false, &tally), None);
+        assert_eq!(admitted(limiter.as_ref(), &greedy, false, &tally), None);
     }
 
     #[test]
     fn without_a_limit_all_replies_leave() {
-        let (limiter, tally) = (Limiter::default(), Tally::default());
+        let (limiter, tally) = (None, Tally::default());
         for _ in 0..100 {
-            assert_eq!(admitted(&limiter, &peer("192.0.2.1", 1), false, &tally), Some(20));
+            assert_eq!(admitted(limiter.as_ref(), &peer("192.0.2.1", 1), false, &tally), Some(20));
         }
-        assert_eq!(limiter.admit(&peer("192.0.2.1", 1), Outcome::Drop, &mut [], &tally), None);
+        assert_eq!(admit(limiter.as_ref(), &peer("192.0.2.1", 1), Outcome::Drop, &mut [], &tally), None);
     }
 }

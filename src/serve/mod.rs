@@ -50,7 +50,7 @@ pub type Clock = fn() -> u32;
 struct Manner {
     reader: Reader,
     clock: Clock,
-    limiter: Arc<Limiter>,
+    limiter: Option<Arc<Limiter>>,
     /// The CPUs that UDP threads are bound to.
     cpus: Arc<[usize]>,
 }
@@ -60,7 +60,7 @@ impl Manner {
     /// With no zones, at the beginning of time.
     fn for_tests() -> Self {
         let reader = crate::snapshot::Publisher::new(crate::snapshot::Snapshot::default()).reader();
-        Self { reader, clock: || 0, limiter: Arc::default(), cpus: Arc::default() }
+        Self { reader, clock: || 0, limiter: None, cpus: Arc::default() }
     }
 }
 
@@ -70,7 +70,7 @@ impl Manner {
 /// A thread cannot be started, or a socket cannot be handed to the runtime.
 pub fn start(sockets: Sockets, reader: Reader, clock: Clock, server: &Server) -> io::Result<Servers> {
     let Sockets { udp, tcp } = sockets;
-    let limiter = Arc::new(Limiter::new(server.rate_limit));
+    let limiter = Limiter::new(server.rate_limit).map(Arc::new);
     let manner = Manner { reader, clock, limiter, cpus: server.cpus.clone().into() };
     let udp = udp::Workers::start(udp, &manner)?;
     let clients = clients::Clients::new(server.tcp);

@@ -24,8 +24,8 @@ pub enum Event {
 }
 
 const EVENTS: usize = 6;
-/// Rcodes up to BADCOOKIE (RFC 7873 §8).
-const RCODES: usize = 24;
+/// Rcodes up to BADCOOKIE (RFC 7873 §8), and more, to a power of two.
+const RCODES: usize = 32;
 
 /// Counters that are being written.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl Tally {
 
     /// Counts a reply, from the one thread that writes here.
     pub(super) fn reply(&self, rcode: u16) {
-        add(&self.rcodes[usize::from(rcode).min(RCODES - 1)], 1);
+        add(&self.rcodes[usize::from(rcode) % RCODES], 1);
     }
 
     /// What has been counted.

@@ -12,7 +12,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ thread_local! {
 
 /// Who is talked with.
 pub(super) struct Client {
-    pub(super) addr: SocketAddr,
+    pub(super) addr: IpAddr,
     pub(super) via: Via,
     pub(super) seat: Seat,
 }
@@ -189,7 +189,7 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
     use std::num::NonZeroUsize;
 
     use tokio::io::{DuplexStream, duplex};
@@ -209,7 +209,7 @@ mod tests {
         let addr = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let limits = Tcp { clients: NonZeroUsize::MIN, per_client: NonZeroUsize::MIN, idle: IDLE };
         let seat = Clients::new(limits).seat(addr).unwrap();
-        let client = Client { addr: (addr, 5300).into(), via: Via::Stream, seat };
+        let client = Client { addr, via: Via::Stream, seat };
         (ours, tokio::spawn(converse(theirs, client, Manner::for_tests(), IDLE, stop.clone())))
     }
 

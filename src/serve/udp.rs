@@ -26,6 +26,7 @@ use tracing::warn;
 
 use super::Manner;
 use super::batch::{Batch, Wait};
+use super::limit::admit;
 use super::tally::{Counts, Event, Tally};
 use super::trouble::Trouble;
 use crate::answer::{Peer, Rotation, Via, answer};
@@ -150,14 +151,14 @@ impl Worker {
     fn exchange(&mut self, wait: Wait) -> io::Result<()> {
         let received = self.batch.receive(&self.socket, wait)?;
         let (snapshot, now) = (self.manner.reader.load(), (self.manner.clock)());
-        let (limiter, tally, rotation) = (&*self.manner.limiter, &*self.tally, &mut self.rotation);
-        let answerable = self.batch.answer(|addr, query, reply| {
+        let (limiter, tally, rotation) = (self.manner.limiter.as_deref(), &*self.tally, &mut self.rotation);
+        let hidden = self.batch.answer(|addr, query, reply| {
             let peer = Peer { addr, via: Via::Datagram, now };
             let outcome = answer(snapshot, &peer, query, rotation, reply);
-            limiter.admit(&peer, outcome, reply, tally)
+            admit(limiter, &peer, outcome, reply, tally)
         });
         self.tally.add(Event::Received, received);
-        self.tally.add(Event::Dropped, received - answerable);
+        self.tally.add(Event::Dropped, hidden);
         self.tally.add(Event::Lost, self.batch.send(&self.socket).lost);
         Ok(())
     }

@@ -92,20 +92,23 @@ pub(crate) struct Hit<'s> {
 }
 
 impl Snapshot {
-    /// The answer to a question: wire name and type. `None`: outside all zones.
+    /// [`Self::find`] for types that ordinary records have: quick where the name is there as it is spelled.
     #[inline(never)]
-    pub(crate) fn find(&self, name: &[u8], record_type: u16) -> Option<Hit<'_>> {
-        let (table, at_parent) = (&self.book.table, record_type == DS);
-        match table.get(name) {
-            Some(id) if table.node(id).role == Role::Data => Some(self.data(id, record_type)),
-            Some(id) => self.found(table.resolve(id, at_parent), record_type),
-            None => self.found(table.find_above(name, at_parent), record_type),
+    pub(crate) fn find_ordinary(&self, name: &[u8], record_type: u16) -> Option<Hit<'_>> {
+        match self.book.table.get_exact(name) {
+            Some(id) if self.book.table.node(id).role == Role::Data => Some(self.data(id, record_type)),
+            _ => self.find(name, record_type),
         }
     }
 
+    /// The answer to a question: wire name and type. `None`: outside all zones.
     #[inline(never)]
-    fn found(&self, found: Found, record_type: u16) -> Option<Hit<'_>> {
-        match found {
+    pub(crate) fn find(&self, name: &[u8], record_type: u16) -> Option<Hit<'_>> {
+        match self.book.table.find(name, record_type == DS) {
+            Found::Data(id) if record_type == ANY && !self.templates(id).1.is_empty() => {
+                let zone = self.book.table.node(id).zone;
+                Some(self.of_zone(zone, |zone| zone.any))
+            }
             Found::Data(id) => Some(self.data(id, record_type)),
             Found::Referral(cut) => Some(self.data(cut, template::ANY_OTHER_TYPE)),
             Found::Redirect(dname) => Some(self.redirect(dname)),
@@ -161,21 +164,23 @@ impl Snapshot {
 
     #[inline(always)]
     fn data(&self, id: NodeId, record_type: u16) -> Hit<'_> {
-        let node = self.book.table.node(id);
-        let (answers, templates) = match &node.slot {
+        let (answers, templates) = self.templates(id);
+        let fits = |t: &&Template| t.record_type == record_type || t.record_type == template::ANY_OTHER_TYPE;
+        match templates.iter().find(fits) {
+            Some(template) => Hit { answers, template },
+            None => self.of_zone(self.book.table.node(id).zone, |zone| zone.no_data),
+        }
+    }
+
+    /// All answers of a name.
+    #[inline(always)]
+    fn templates(&self, id: NodeId) -> (&Answers, &[Template]) {
+        match &self.book.table.node(id).slot {
             Slot::Fixed(range) => (&self.book.fixed, self.book.fixed.range(range.clone())),
             Slot::Live(slot) => {
                 let answers = &*self.live[*slot as usize];
                 (answers, answers.all())
             }
-        };
-        if record_type == ANY && !templates.is_empty() {
-            return self.of_zone(node.zone, |zone| zone.any);
-        }
-        let fits = |t: &&Template| t.record_type == record_type || t.record_type == template::ANY_OTHER_TYPE;
-        match templates.iter().find(fits) {
-            Some(template) => Hit { answers, template },
-            None => self.of_zone(node.zone, |zone| zone.no_data),
         }
     }
 

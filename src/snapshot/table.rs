@@ -129,8 +129,18 @@ impl Table {
     }
 
     /// The node with this wire name, in any case.
-    #[inline(always)]
     pub(crate) fn get(&self, wire: &[u8]) -> Option<NodeId> {
+        self.look_up(wire, |name, wire| is_equal(name, wire) || name.eq_ignore_ascii_case(wire))
+    }
+
+    /// The node with this wire name, if that is in the case of the table, as most questions are.
+    #[inline(always)]
+    pub(super) fn get_exact(&self, wire: &[u8]) -> Option<NodeId> {
+        self.look_up(wire, is_equal)
+    }
+
+    #[inline(always)]
+    fn look_up(&self, wire: &[u8], is_same: impl Fn(&[u8], &[u8]) -> bool) -> Option<NodeId> {
         let hash = hash(wire);
         let mask = self.index.len().wrapping_sub(1);
         let mut place = hash as usize & mask;
@@ -153,15 +163,14 @@ impl Table {
         }
     }
 
-    /// The same for a name that is not in the table.
-    pub(super) fn find_above(&self, wire: &[u8], at_parent: bool) -> Found {
+    fn find_above(&self, wire: &[u8], at_parent: bool) -> Found {
         match self.closest_encloser(wire) {
             None => Found::Outside,
             Some(id) => self.below(id, at_parent),
         }
     }
 
-    pub(super) fn resolve(&self, id: NodeId, at_parent: bool) -> Found {
+    fn resolve(&self, id: NodeId, at_parent: bool) -> Found {
         match self.node(id).role {
             Role::Data => Found::Data(id),
             Role::Cut if at_parent => Found::Data(id),
@@ -223,42 +232,38 @@ impl Table {
     }
 }
 
-/// Most questions come in the case of the table; resolvers that mix cases pay for it.
+/// Whether two names are equal, in few instructions; short ones may be and are not found to be.
 #[inline(always)]
-fn is_same(name: &[u8], asked: &[u8]) -> bool {
+fn is_equal(name: &[u8], asked: &[u8]) -> bool {
     let (words, asked_words) = (name.as_chunks::<8>().0, asked.as_chunks::<8>().0);
-    let is_equal = name.len() == asked.len()
+    name.len() == asked.len()
         && words.iter().zip(asked_words).all(|(word, asked)| word == asked)
-        && name.last_chunk::<8>().is_some_and(|last| asked.ends_with(last));
-    is_equal || is_same_but_for_case(name, asked)
-}
-
-#[cold]
-#[inline(never)]
-fn is_same_but_for_case(name: &[u8], asked: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(asked)
+        && name.last_chunk::<8>().is_some_and(|last| asked.ends_with(last))
 }
 
 /// A hash that is the same in any case: bit 5 of every byte is set. What else this makes equal is told apart by
 /// comparing. Only the operator chooses what the table holds, so nobody can make names collide in it.
 #[inline(always)]
 fn hash(wire: &[u8]) -> u64 {
-    const CASE: u64 = 0x2020_2020_2020_2020;
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let fold = |hash: u64, word: [u8; 8]| {
-        let product = u128::from(hash ^ (u64::from_le_bytes(word) | CASE)) * u128::from(ODD);
-        product as u64 ^ (product >> 64) as u64
-    };
     let mut hash = wire.len() as u64;
     let mut rest = wire;
-    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
-        hash = fold(hash, *word);
+    while let Some((block, behind)) = rest.split_first_chunk::<16>() {
+        hash = fold(hash, block);
         rest = behind;
     }
-    match wire.last_chunk::<8>() {
-        Some(last) => fold(hash, *last), // overlaps the word before
-        None => fold(hash, std::array::from_fn(|i| wire.get(i).copied().unwrap_or_default())),
+    match wire.last_chunk::<16>() {
+        Some(last) => fold(hash, last), // overlaps the block before
+        None => fold(hash, &std::array::from_fn(|i| wire.get(i).copied().unwrap_or_default())),
     }
+}
+
+#[inline(always)]
+fn fold(hash: u64, block: &[u8; 16]) -> u64 {
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let [low, high] = [0, 8].map(|at| u64::from_le_bytes(std::array::from_fn(|i| block[at + i])) | CASE);
+    let product = u128::from(low ^ hash) * u128::from(high ^ ODD);
+    product as u64 ^ (product >> 64) as u64
 }
 
 impl Node {

@@ -18,6 +18,8 @@ use super::wire::Records;
 use crate::units::ZoneId;
 use image::Image;
 
+const QR: u16 = 0x8000;
+
 /// Set in a template's flags: the answer is authoritative (RFC 1035 §4.1.1).
 pub(crate) const AA: u16 = 0x0400;
 /// NXDOMAIN (RFC 1035 §4.1.1).
@@ -48,7 +50,7 @@ pub(crate) struct Answers {
 pub(crate) struct Template {
     /// The type it answers.
     pub(crate) record_type: u16,
-    /// AA and rcode.
+    /// QR, AA and rcode.
     pub(crate) flags: u16,
     /// Records in each section, apart from the rings'.
     pub(crate) counts: Counts,
@@ -57,6 +59,7 @@ pub(crate) struct Template {
     /// Whether it is answered for want of live members.
     pub(crate) fails_open: bool,
     anchor_len: u8,
+    untouched_len: u8,
     order: Order,
     draws: u32,
     /// Where a DNAME leads: its stretch of the targets, empty where it is none.
@@ -156,11 +159,12 @@ impl Answers {
         counts += Counts::additionals(draft.additionals.count);
         let mut template = Template {
             record_type: draft.record_type,
-            flags: draft.flags,
+            flags: QR | draft.flags,
             counts,
             additionals_required: draft.additionals_required,
             fails_open: draft.fails_open,
             anchor_len: anchor_len as u8,
+            untouched_len: if serial == NO_SERIAL { anchor_len as u8 } else { 0 },
             order: draft.order,
             draws,
             target: (target, draft.target.len() as u8),
@@ -293,14 +297,14 @@ impl Template {
         self.anchor_len.into()
     }
 
-    /// Whether a serial stands in it.
-    pub(crate) fn has_serial(&self) -> bool {
-        self.serial != NO_SERIAL
+    /// The longest question whose answer needs nothing to be filled in.
+    pub(crate) fn untouched_len(&self) -> usize {
+        self.untouched_len.into()
     }
 
     /// Where in the fixed bytes a serial stands, and whose.
     pub(crate) fn serial(&self) -> Option<(u32, ZoneId)> {
-        self.has_serial().then_some((self.serial, self.serial_zone))
+        (self.serial != NO_SERIAL).then_some((self.serial, self.serial_zone))
     }
 
     /// How many fixed bytes stand before the ring.
