@@ -22,8 +22,7 @@ const MEMBER_TYPES: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordTy
 /// Two zones with one name, a pool without records, a member table that fits no record, a member whose
 /// address nobody tells.
 pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Plan> {
-    let mut builder =
-        Builder { owners: by_owner(&zones), zones: &zones, probes: Vec::new(), seen: HashMap::new() };
+    let mut builder = Builder { zones: &zones, probes: Vec::new(), seen: HashMap::new() };
     let mut problems = Report::default();
     refuse_duplicates(&zones, &mut problems);
     let pools = config.pools.iter().flat_map(|pool| builder.pools(pool, &mut problems)).collect();
@@ -33,17 +32,11 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
     (!failed).then_some(Plan { server: config.server, zones, pools, probes, secrets: Arc::default() })
 }
 
-/// The places (zone, record) of all records of each owner.
-type Owners = HashMap<Name, Vec<(usize, usize)>>;
-
-fn by_owner(zones: &[Zone]) -> Owners {
-    let mut owners = Owners::new();
-    for (z, zone) in zones.iter().enumerate() {
-        for (r, record) in zone.records.iter().enumerate() {
-            owners.entry(record.owner.clone()).or_default().push((z, r));
-        }
-    }
-    owners
+/// The places (zone, record) of all records of an owner.
+fn places(zones: &[Zone], owner: &Name) -> Vec<(usize, usize)> {
+    let in_zone =
+        |(z, zone): (usize, &Zone)| zone.places(owner).iter().map(|&r| (z, r as usize)).collect::<Vec<_>>();
+    zones.iter().enumerate().flat_map(in_zone).collect()
 }
 
 fn refuse_duplicates(zones: &[Zone], report: &mut Report) {
@@ -66,7 +59,6 @@ fn soa_place(zone: &Zone) -> Location {
 
 struct Builder<'z> {
     zones: &'z [Zone],
-    owners: Owners,
     probes: Vec<Probe>,
     seen: HashMap<String, ProbeId>,
 }
@@ -74,7 +66,7 @@ struct Builder<'z> {
 impl Builder<'_> {
     /// One pool for each type of member records at the name.
     fn pools(&mut self, pool: &config::Pool, report: &mut Report) -> Vec<Pool> {
-        let places = self.owners.get(&pool.name.value).cloned().unwrap_or_default();
+        let places = places(self.zones, &pool.name.value);
         let pools: Vec<Pool> = MEMBER_TYPES
             .into_iter()
             .filter_map(|record_type| self.pool(pool, record_type, &places, report))
@@ -146,7 +138,7 @@ impl Builder<'_> {
         }
         let RData::SRV(srv) = &record.rdata else { return record.rdata.ip_addr().into_iter().collect() };
         let target = Name::from(&srv.target);
-        let records = self.owners.get(&target).into_iter().flatten().map(|&(z, r)| &self.zones[z].records[r]);
+        let records = places(self.zones, &target).into_iter().map(|(z, r)| &self.zones[z].records[r]);
         let addresses: Vec<IpAddr> = records.filter_map(|r| r.rdata.ip_addr()).collect();
         if addresses.is_empty() {
             let problem = Problem::error(

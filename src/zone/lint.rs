@@ -1,11 +1,11 @@
 //! What a zone must be before it is served, told once all of its records are known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 
-use super::DNAME;
-use super::{Record, Zone};
+use super::owners::Owners;
+use super::{DNAME, Record, Zone};
 use crate::name::{self, Name};
 use crate::report::{Code, Problem, Report};
 use crate::units::Serial;
@@ -14,16 +14,21 @@ use crate::units::Serial;
 pub(super) fn lint(records: Vec<Record>, name: Option<&Name>, report: &mut Report) -> Option<Zone> {
     let (origin, serial) = apex(&records, name, report)?;
     let mut records = without_outsiders(records, &origin, report);
-    drop_duplicates(&mut records, report);
-    level_ttls(&mut records, report);
-    let lint = Lint { origin: &origin, records: &records, owners: by_owner(&records) };
+    let many = records.len();
+    let mut owners = Owners::new(&records);
+    records = without_duplicates(records, &owners, report);
+    if records.len() < many {
+        owners = Owners::new(&records);
+    }
+    level_ttls(&mut records, &owners, report);
+    let lint = Lint { origin: &origin, records: &records, owners: &owners, tops: tops(&records, &origin) };
     lint.apex_ns(report);
     for record in &records {
         lint.alias(record, report);
         lint.below(record, report);
         lint.target(record, report);
     }
-    Some(Zone { origin, records, serial })
+    Some(Zone { origin, records, serial, owners })
 }
 
 /// The owner of the one SOA, and the serial in it.
@@ -58,6 +63,9 @@ fn apex(records: &[Record], name: Option<&Name>, report: &mut Report) -> Option<
 }
 
 fn without_outsiders(records: Vec<Record>, origin: &Name, report: &mut Report) -> Vec<Record> {
+    if records.iter().all(|record| record.owner.is_within(origin)) {
+        return records;
+    }
     let (inside, outside): (Vec<_>, Vec<_>) =
         records.into_iter().partition(|record| record.owner.is_within(origin));
     for record in outside {
@@ -70,63 +78,77 @@ fn without_outsiders(records: Vec<Record>, origin: &Name, report: &mut Report) -
     inside
 }
 
-/// The places of an owner's records.
-type Owners<'r> = HashMap<&'r [u8], Vec<usize>>;
-
-fn by_owner(records: &[Record]) -> Owners<'_> {
-    let mut owners = Owners::new();
-    for (i, record) in records.iter().enumerate() {
-        owners.entry(record.owner.as_wire()).or_default().push(i);
-    }
-    owners
-}
-
 /// RFC 2181 §5: a record is in its RRset once.
-fn drop_duplicates(records: &mut Vec<Record>, report: &mut Report) {
-    let mut seen = HashMap::with_capacity(records.len());
-    records.retain(|record| {
-        let key = (record.owner.clone(), record.rdata.clone());
-        let Some(first) = seen.get(&key) else {
-            seen.insert(key, record.at.clone());
-            return true;
-        };
-        let problem = Problem::warning(Code::ZoneDuplicateRecord, record.at.clone(), "the same record twice");
-        report.push(problem.label("left out").related(Clone::clone(first), "it stands here already"));
-        false
-    });
+fn without_duplicates(records: Vec<Record>, owners: &Owners, report: &mut Report) -> Vec<Record> {
+    let mut doubles = HashSet::new();
+    for rrset in owners.rrsets(&records).filter(|rrset| rrset.len() > 1) {
+        let mut seen = HashMap::with_capacity(rrset.len());
+        for &place in rrset {
+            let record = &records[place as usize];
+            let first = *seen.entry(&record.rdata).or_insert(place);
+            if first != place {
+                let problem =
+                    Problem::warning(Code::ZoneDuplicateRecord, record.at.clone(), "the same record twice");
+                let there = records[first as usize].at.clone();
+                report.push(problem.label("left out").related(there, "it stands here already"));
+                doubles.insert(place);
+            }
+        }
+    }
+    if doubles.is_empty() {
+        return records;
+    }
+    let once = records.into_iter().zip(0..).filter(|(_, place)| !doubles.contains(place));
+    once.map(|(record, _)| record).collect()
 }
 
 /// RFC 2181 §5.2: the records of an RRset have one TTL; the lowest is taken.
-fn level_ttls(records: &mut [Record], report: &mut Report) {
-    let mut lowest: HashMap<(Name, RecordType), usize> = HashMap::with_capacity(records.len());
-    for i in 0..records.len() {
-        let key = (records[i].owner.clone(), records[i].record_type());
-        let first = *lowest.entry(key.clone()).or_insert(i);
-        if records[first].ttl == records[i].ttl {
-            continue;
+fn level_ttls(records: &mut [Record], owners: &Owners, report: &mut Report) {
+    let mut levelled = Vec::new();
+    for rrset in owners.rrsets(records) {
+        let ttl_of = |place: &u32| records[*place as usize].ttl;
+        let Some(&low) = rrset.iter().min_by_key(|place| ttl_of(place)) else { continue };
+        let lowest = &records[low as usize];
+        for &high in rrset.iter().filter(|place| ttl_of(place) > lowest.ttl) {
+            let message = format!("the TTLs of `{}` {} differ", lowest.owner, lowest.record_type());
+            let problem = Problem::warning(Code::ZoneTtlMismatch, records[high as usize].at.clone(), message);
+            let label = format!("served with the lowest, {}", lowest.ttl.seconds());
+            report.push(problem.label(label).related(lowest.at.clone(), "the lowest"));
+            levelled.push((high, lowest.ttl));
         }
-        let (low, high) = if records[first].ttl < records[i].ttl { (first, i) } else { (i, first) };
-        let message = format!("the TTLs of `{}` {} differ", key.0, key.1);
-        let problem = Problem::warning(Code::ZoneTtlMismatch, records[high].at.clone(), message);
-        let label = format!("served with the lowest, {}", records[low].ttl.seconds());
-        report.push(problem.label(label).related(records[low].at.clone(), "the lowest"));
-        lowest.insert(key, low);
     }
-    for i in 0..records.len() {
-        let key = (records[i].owner.clone(), records[i].record_type());
-        records[i].ttl = records[lowest[&key]].ttl;
+    for (high, ttl) in levelled {
+        records[high as usize].ttl = ttl;
     }
+}
+
+/// What stands above other names: the first DNAME or, below the apex, NS record of each owner that has one.
+fn tops<'r>(records: &'r [Record], origin: &Name) -> HashMap<&'r [u8], &'r Record> {
+    let mut tops: HashMap<_, &Record> = HashMap::new();
+    let stands_above = |record: &&Record| match record.record_type() {
+        DNAME => true,
+        RecordType::NS => record.owner != *origin,
+        _ => false,
+    };
+    for record in records.iter().filter(stands_above) {
+        let top = tops.entry(record.owner.as_wire()).or_insert(record);
+        if top.record_type() != DNAME && record.record_type() == DNAME {
+            *top = record;
+        }
+    }
+    tops
 }
 
 struct Lint<'r> {
     origin: &'r Name,
     records: &'r [Record],
-    owners: Owners<'r>,
+    owners: &'r Owners,
+    tops: HashMap<&'r [u8], &'r Record>,
 }
 
 impl<'r> Lint<'r> {
     fn at(&self, wire: &[u8]) -> impl Iterator<Item = &'r Record> {
-        self.owners.get(wire).into_iter().flatten().map(|&i| &self.records[i])
+        self.owners.places(self.records, wire).iter().map(|&place| &self.records[place as usize])
     }
 
     fn first_of(&self, wire: &[u8], record_type: RecordType) -> Option<&'r Record> {
@@ -170,24 +192,21 @@ impl<'r> Lint<'r> {
     /// RFC 1034 §4.2.1: below a delegation there is only glue. RFC 6672 §2.3: below a DNAME there is nothing.
     fn below(&self, record: &Record, report: &mut Report) {
         let is_glue = matches!(record.record_type(), RecordType::A | RecordType::AAAA);
-        let mut wire = record.owner.as_wire();
+        let mut wire = if self.tops.is_empty() { &[] } else { record.owner.as_wire() };
         while let Some(above) = name::parent(wire).filter(|above| above.len() >= self.origin.as_wire().len())
         {
             wire = above;
-            let dname = self.first_of(wire, DNAME);
-            let cut = self.first_of(wire, RecordType::NS).filter(|cut| cut.owner != *self.origin);
-            if let Some(dname) = dname {
+            let Some(top) = self.tops.get(wire) else { continue };
+            if top.record_type() == DNAME {
                 let message = format!("`{}` is below a DNAME", record.owner);
                 let problem = Problem::error(Code::ZoneDname, record.at.clone(), message);
                 report.push(
-                    problem
-                        .label("never answered")
-                        .related(dname.at.clone(), "which stands for all below it"),
+                    problem.label("never answered").related(top.at.clone(), "which stands for all below it"),
                 );
-            } else if let Some(cut) = cut.filter(|_| !is_glue) {
+            } else if !is_glue {
                 let message = format!("`{}` is below a delegation, and no address", record.owner);
                 let problem = Problem::error(Code::ZoneBelowCut, record.at.clone(), message);
-                report.push(problem.label("never answered").related(cut.at.clone(), "the delegation"));
+                report.push(problem.label("never answered").related(top.at.clone(), "the delegation"));
             } else {
                 continue;
             }
@@ -240,14 +259,14 @@ impl<'r> Lint<'r> {
     where
         'r: 'n,
     {
-        if self.owners.contains_key(host.as_wire()) {
+        if self.at(host.as_wire()).next().is_some() {
             return Some(host.as_wire());
         }
         let mut above = name::parent(host.as_wire());
         while let Some(name) = above.filter(|name| name.len() >= self.origin.as_wire().len()) {
             let wildcard = [b"\x01*", name].concat();
-            if let Some((&owner, _)) = self.owners.get_key_value(wildcard.as_slice()) {
-                return Some(owner);
+            if let Some(record) = self.at(&wildcard).next() {
+                return Some(record.owner.as_wire());
             }
             above = name::parent(name);
         }

@@ -17,6 +17,7 @@
 //! | 1034 §4.2.1 | what may stand below a delegation | linted |
 
 mod lint;
+mod owners;
 mod parse;
 mod rdata;
 mod scan;
@@ -42,6 +43,14 @@ pub struct Zone {
     pub records: Vec<Record>,
     /// The serial in the file.
     pub serial: Serial,
+    owners: owners::Owners,
+}
+
+impl Zone {
+    /// The places of a name's records, in the order of their types.
+    pub fn places(&self, owner: &Name) -> &[u32] {
+        self.owners.places(&self.records, owner.as_wire())
+    }
 }
 
 /// One record of a zone. Its class is IN.
