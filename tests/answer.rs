@@ -1,6 +1,11 @@
 //! `answer()` against what the RFCs say: replayed examples, properties of every reply, even rotation.
 
+mod chaos;
+mod dname;
 mod edns;
+mod hosts;
+mod options;
+mod policies;
 mod pools;
 mod properties;
 mod replay;

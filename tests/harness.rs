@@ -125,6 +125,22 @@ pub fn with_edns(mut query: Vec<u8>, udp_size: u16, version: u8, flags: u16) -> 
     query
 }
 
+/// The same with EDNS options.
+pub fn with_options(query: Vec<u8>, options: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut wire = with_edns(query, 1232, 0, 0);
+    wire.truncate(wire.len() - 2);
+    let rdata: Vec<u8> = options
+        .iter()
+        .flat_map(|(code, value)| {
+            let length = u16::try_from(value.len()).expect("an option");
+            [&code.to_be_bytes()[..], &length.to_be_bytes(), value].concat()
+        })
+        .collect();
+    wire.extend_from_slice(&u16::try_from(rdata.len()).expect("options").to_be_bytes());
+    wire.extend_from_slice(&rdata);
+    wire
+}
+
 /// Records as lines, sorted: `name ttl type data`.
 pub fn lines(records: &[Record]) -> Vec<String> {
     let mut lines: Vec<String> =
