@@ -9,7 +9,7 @@ use onstage::answer::{MIN_MESSAGE, Peer, Rotation, Via, answer};
 use onstage::daemon::load;
 use onstage::plan::Plan;
 use onstage::snapshot::{Compiler, Lineup, Snapshot};
-use onstage::units::{PoolId, Serial};
+use onstage::units::{CookieSecret, PoolId, Serial};
 
 fn main() {
     divan::main();
@@ -49,30 +49,43 @@ fn snapshot(names: usize) -> (Arc<Plan>, Compiler, Snapshot) {
     let plan = plan(names);
     let compiler = Compiler::new(Arc::clone(&plan));
     let snapshot = compiler.compile(&lineups(&plan, true), &[Serial(1)]);
+    let snapshot = snapshot.with_secrets([CookieSecret([7; 16])].into());
     (plan, compiler, snapshot)
 }
 
-fn query(name: &str, record_type: u16, edns: Option<u8>) -> Vec<u8> {
-    let mut wire = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(edns.is_some())];
+/// What a query says beside its question.
+#[derive(Clone, Copy)]
+enum Edns {
+    None,
+    DnssecOk,
+    Cookie,
+}
+
+fn query(name: &str, record_type: u16, edns: Edns) -> Vec<u8> {
+    let opt: &[u8] = match edns {
+        Edns::None => &[],
+        Edns::DnssecOk => &[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0],
+        Edns::Cookie => &[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8],
+    };
+    let mut wire = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(!opt.is_empty())];
     for label in name.split('.') {
         wire.push(label.len() as u8);
         wire.extend_from_slice(label.as_bytes());
     }
     wire.extend_from_slice(&[0, (record_type >> 8) as u8, record_type as u8, 0, 1]);
-    if let Some(flags) = edns {
-        wire.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, flags, 0, 0, 0]);
-    }
+    wire.extend_from_slice(opt);
     wire
 }
 
 /// The questions, by what they show.
-const QUESTIONS: [(&str, &str, u16, Option<u8>); 6] = [
-    ("A of a pool", "puppet.example.org", 1, None),
-    ("A of a pool, EDNS DO", "puppet.example.org", 1, Some(0x80)),
-    ("SRV of a pool", "_x-puppet._tcp.puppet.example.org", 33, None),
-    ("NODATA", "puppet.example.org", 16, None),
-    ("NXDOMAIN", "nosuch.puppet.example.org", 1, None),
-    ("REFUSED", "www.example.com", 1, None),
+const QUESTIONS: [(&str, &str, u16, Edns); 7] = [
+    ("A of a pool", "puppet.example.org", 1, Edns::None),
+    ("A of a pool, EDNS DO", "puppet.example.org", 1, Edns::DnssecOk),
+    ("A of a pool, cookie", "puppet.example.org", 1, Edns::Cookie),
+    ("SRV of a pool", "_x-puppet._tcp.puppet.example.org", 33, Edns::None),
+    ("NODATA", "puppet.example.org", 16, Edns::None),
+    ("NXDOMAIN", "nosuch.puppet.example.org", 1, Edns::None),
+    ("REFUSED", "www.example.com", 1, Edns::None),
 ];
 
 #[divan::bench(args = QUESTIONS.map(|(what, ..)| what))]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::config::{self, Body, Config, FailOpen, Kind, MemberKey};
+use onstage::config::{self, Body, Config, FailOpen, Kind, MemberKey, Policy};
 use onstage::daemon::load;
 use onstage::report::{Code, Colour, Report, Sources};
 use onstage::units::Share;
@@ -75,6 +75,10 @@ fn every_key_has_its_effect() {
         ["127.0.0.1:5300", "[::1]:5300"].iter().map(|addr| addr.parse().unwrap()).collect();
     assert_eq!(server.listen, listen);
     assert_eq!((server.workers.unwrap().get(), server.udp_size), (3, 1400));
+    assert_eq!((&server.cpus[..], server.nsid.as_str()), (&[0, 2][..], "ns1-rack2"));
+    assert_eq!(server.insiders, ["10.0.0.0/8".parse().unwrap()]);
+    assert_eq!(server.cookie_secret_file.as_ref().unwrap().value, Path::new("/etc/onstage/cookie.secrets"));
+    assert_eq!((server.rate_limit.per_second.unwrap().get(), server.rate_limit.slip), (200, 3));
     assert_eq!(server.user.as_ref().unwrap().value, "onstage");
     assert_eq!(server.state_dir, Path::new("/etc/onstage/state"));
     assert_eq!(server.first_round, 5 * SECOND);
@@ -103,6 +107,11 @@ fn every_key_has_its_effect() {
     let member = &pool.members[0];
     assert_eq!(member.key.value, MemberKey::Address([172, 16, 1, 10].into()));
     assert_eq!(member.label.as_deref(), Some("puppet1"));
+    assert_eq!((member.weight.get(), member.tier), (7, 2));
+    let policies = config.pools.iter().map(|pool| pool.policy).collect::<Vec<_>>();
+    let expected =
+        [Policy::RoundRobin, Policy::Failover, Policy::Sticky, Policy::Weighted, Policy::RoundRobin];
+    assert_eq!(policies, expected);
     assert_eq!((member.address, member.port.unwrap().get()), (Some([172, 16, 1, 11].into()), 8141));
 }
 

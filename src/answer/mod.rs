@@ -1,18 +1,43 @@
 //! Query bytes in, reply bytes out: a pure function of one snapshot.
 //!
 //! ```text
-//!  query ──Query::parse──▶ judge ──▶ Snapshot::find ──▶ template ──compose──▶ reply
-//!            │               │          └ below a DNAME: redirect
-//!            │               └ class CH: chaos; not for us: an rcode
-//!            └ Outcome::Drop: no header, or a response
+//!  query ──▶ ready: the records lie in a row ──▶ reply
+//!    │
+//!    └ thorough ──Query::parse──▶ judge ──▶ Snapshot::find ──▶ template ──compose──▶ reply
+//!                   │               │          └ below a DNAME: redirect
+//!                   │               └ class CH: chaos; not for us: an rcode
+//!                   └ Outcome::Drop: no header, or a response
 //! ```
 //!
 //! It does not fail, block, allocate or log. Every transport calls it, and so do the tests.
 //!
-//! | RFC | what | status |
-//! |---|---|---|
-//! | 1034 §4.3.2 | the algorithm: CNAME chains, wildcards, delegations | whole |
-//! | 9471 | glue that does not fit sets TC | whole |
+//! | RFC | what | status | tested in |
+//! |---|---|---|---|
+//! | 1034 §4.3.2 | the algorithm: CNAME chains, wildcards, delegations | whole | `answer/replay.rs`, `peers/differential.rs` |
+//! | 1035 §4.1 | header, question; one question | whole | `answer/edns.rs` |
+//! | 2181 §5, §9 | RRsets are whole, or TC is set | whole | `answer/edns.rs`, `answer/properties.rs` |
+//! | 2308 §2, §3 | NXDOMAIN and NODATA with the SOA, its TTL the lesser | whole | `answer/replay.rs`, `peers/differential.rs` |
+//! | 2782, 1034 §3.7 | addresses of the hosts that SRV, MX and NS point to | whole | `answer/pools.rs`, `answer/hosts.rs` |
+//! | 3597 | unknown types are opaque | whole | `peers/differential.rs` |
+//! | 4035 §3.1.4.1 | DS is the parent's; nothing is signed | as far as unsigned zones go | `peers/differential.rs` |
+//! | 4343 | names compare without case, and come back as asked | whole | `answer/edns.rs`, `answer/options.rs` |
+//! | 4592 | wildcards, empty non-terminals | whole | `answer/replay.rs` |
+//! | 4892 | `id.server`, `version.bind` in class CH | whole, to those who may know | `answer/chaos.rs` |
+//! | 5001 | NSID | whole | `answer/options.rs` |
+//! | 6672 | DNAME | whole | `answer/dname.rs` |
+//! | 6891 | EDNS(0) | whole | `answer/edns.rs` |
+//! | 7766, 7828 | streams are kept; how long is told | whole | `serve/tcp.rs`, `answer/options.rs` |
+//! | 7830, 8467 | padding in blocks of 468, on encrypted transports | whole | `answer/options.rs` |
+//! | 7871 | client subnet, for `sticky` pools; scope 0 elsewhere | whole | `answer/options.rs` |
+//! | 7873, 9018 | DNS cookies | whole, none is required | `answer/cookie.rs`, `answer/options.rs` |
+//! | 8020 | below a name that does not exist there is nothing | whole | `peers/differential.rs` |
+//! | 8482 | ANY gets one HINFO record | whole | `answer/replay.rs` |
+//! | 8914 | extended errors | 0 (fail-open), 18, 20, 21 | `answer/options.rs` |
+//! | 9460 §4.2 | SVCB and HTTPS with addresses of their targets | whole | `answer/hosts.rs` |
+//! | 9471 | glue that does not fit sets TC | whole | `answer/edns.rs` |
+//! | 9715 | nothing is fragmented: 1,232 bytes, DF | the size; DF is the system's | `answer/edns.rs` |
+//! | 5936, 1995 | transfers | refused | `answer/edns.rs` |
+//! | 1996, 2136 | NOTIFY, UPDATE | NOTIMP | `answer/edns.rs` |
 
 mod chaos;
 mod compose;

@@ -41,7 +41,7 @@ impl Envelope {
     /// Turns the control message that came with a query into that of its reply: from the same address, by
     /// whatever interface routing finds. Only link-local addresses mean nothing without theirs.
     ///
-    /// It is the only control message there is: [`ask_for_destinations`] asks for no other.
+    /// It is the only control message there is: [`super::batch::ask_for_destinations`] asks for no other.
     fn forget_interface(&mut self) {
         let info = &mut self.control[PAYLOAD..];
         match family(&self.name) {
