@@ -35,7 +35,7 @@
 //! | 8914 | extended errors | 0 (fail-open), 18, 20, 21 | `answer/options.rs` |
 //! | 9460 §4.2 | SVCB and HTTPS with addresses of their targets | whole | `answer/hosts.rs` |
 //! | 9471 | glue that does not fit sets TC | whole | `answer/edns.rs` |
-//! | 9715 | nothing is fragmented: 1,232 bytes, DF | the size; DF is the system's | `answer/edns.rs` |
+//! | 9715 | replies are not fragmented: 1,232 bytes, no path MTU believed | whole (`serve/bind.rs`) | `answer/edns.rs` |
 //! | 5936, 1995 | transfers | refused | `answer/edns.rs` |
 //! | 1996, 2136 | NOTIFY, UPDATE | NOTIMP | `answer/edns.rs` |
 

@@ -213,13 +213,25 @@ impl Drop for Batch {
 
 /// Asks the kernel to tell which address each datagram was sent to.
 pub(super) fn ask_for_destinations(socket: &Socket, is_ipv6: bool) -> io::Result<()> {
-    let (level, option) = if is_ipv6 {
-        (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO)
+    if is_ipv6 {
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
     } else {
-        (libc::IPPROTO_IP, libc::IP_PKTINFO)
-    };
-    let on: c_int = 1;
-    let (value, size) = (ptr::from_ref(&on).cast(), size_of::<c_int>() as u32);
+        set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
+    }
+}
+
+/// Lets nobody make the kernel split replies by telling it of a narrow path (RFC 9715 §3.1): they are small enough, and
+/// what a forger says of the path is not believed.
+pub(super) fn ignore_path_mtu(socket: &Socket, is_ipv6: bool) -> io::Result<()> {
+    if is_ipv6 {
+        set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT)
+    } else {
+        set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)
+    }
+}
+
+fn set(socket: &Socket, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
+    let (value, size) = (ptr::from_ref(&value).cast(), size_of::<c_int>() as u32);
     // SAFETY: the value is an int, its size is told, and it outlives the call.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value, size) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -254,6 +266,24 @@ mod tests {
         let name = unsafe { &mut (*batch.post.as_ptr()).messages[i].envelope.name };
         name[offset_of!(sockaddr_in, sin_addr)..][..4].copy_from_slice(&ip);
         name[offset_of!(sockaddr_in, sin_port)..][..2].copy_from_slice(&port.to_be_bytes());
+    }
+
+    #[test]
+    fn options_are_what_they_were_set_to() {
+        for (is_ipv6, level, option) in [
+            (false, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER),
+            (true, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER),
+        ] {
+            let domain = if is_ipv6 { socket2::Domain::IPV6 } else { socket2::Domain::IPV4 };
+            let Ok(socket) = Socket::new(domain, socket2::Type::DGRAM, None) else { continue };
+            ignore_path_mtu(&socket, is_ipv6).unwrap();
+            let (mut value, mut size): (c_int, u32) = (0, size_of::<c_int>() as u32);
+            // SAFETY: the value is an int of the size told; both outlive the call.
+            let result = unsafe {
+                libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut size)
+            };
+            assert_eq!((result, value), (0, libc::IP_PMTUDISC_OMIT));
+        }
     }
 
     #[test]

@@ -113,6 +113,7 @@ fn udp(addr: SocketAddr) -> io::Result<Socket> {
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    super::batch::ignore_path_mtu(&socket, addr.is_ipv6())?;
     if addr.ip().is_unspecified() {
         super::batch::ask_for_destinations(&socket, addr.is_ipv6())?;
     }
