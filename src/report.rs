@@ -107,6 +107,8 @@ codes! {
     FileUnreadable = "file-unreadable",
     /// A file of certificates holds none, or one that cannot be read.
     BadCertificate = "bad-certificate",
+    /// A file of a private key holds none, or that of another certificate.
+    BadKey = "bad-key",
     /// A file of DNS cookie secrets holds none, or something else.
     BadSecret = "bad-secret",
     /// The zone file breaks the syntax of RFC 1035 §5.

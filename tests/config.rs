@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use crate::fixtures;
 
 /// Every code that a config, or a config together with its zones, can show.
-pub const CODES: [Code; 15] = [
+pub const CODES: [Code; 16] = [
     Code::ConfigSyntax,
     Code::ConfigUnknownKey,
     Code::ConfigBadValue,
@@ -24,6 +24,7 @@ pub const CODES: [Code; 15] = [
     Code::ConfigUnknownName,
     Code::FileUnreadable,
     Code::BadCertificate,
+    Code::BadKey,
     Code::BadSecret,
     Code::DuplicateZone,
     Code::PoolEmpty,
@@ -86,6 +87,12 @@ fn every_key_has_its_effect() {
         (server.tcp.clients.get(), server.tcp.per_client.get(), server.tcp.idle),
         (10, 2, 20 * SECOND)
     );
+    let tls = server.tls.as_ref().unwrap();
+    assert_eq!(tls.certificate.value, Path::new("/etc/onstage/server.crt"));
+    assert_eq!(tls.key.value, Path::new("/etc/onstage/server.key"));
+    let addrs = |texts: &[&str]| texts.iter().map(|addr| addr.parse().unwrap()).collect::<Vec<SocketAddr>>();
+    assert_eq!(tls.dot, addrs(&["127.0.0.1:853", "[::1]:853"]));
+    assert_eq!((&tls.doh, &tls.doq), (&addrs(&["127.0.0.1:443"]), &addrs(&["127.0.0.1:853"])));
     assert_eq!(config.zones[0].name.as_ref().unwrap().value.to_string(), "puppet.example.org");
     let web = &config.checks["web"];
     assert_eq!((web.interval, web.timeout, web.recheck), (10 * SECOND, 3 * SECOND, SECOND / 4));

@@ -15,6 +15,7 @@ mod answer;
 mod architecture;
 mod cli;
 mod config;
+mod encrypted;
 mod fixtures;
 mod harness;
 mod peers;

@@ -2,6 +2,7 @@
 
 mod delegation;
 mod differential;
+mod encrypted;
 mod process;
 mod rules;
 

@@ -36,6 +36,7 @@ fn refuse(sentence: &str) -> ExitCode {
 async fn serve(loaded: Loaded) -> Result<(), StartError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -51,7 +52,12 @@ async fn serve(loaded: Loaded) -> Result<(), StartError> {
         }
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let signal = stop.await;
+    let signal = loop {
+        tokio::select! {
+            signal = &mut stop => break signal,
+            _ = hangup.recv() => daemon.renew().await,
+        }
+    };
     info!(signal, "stopping");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     daemon.stop().await;
@@ -59,7 +65,10 @@ async fn serve(loaded: Loaded) -> Result<(), StartError> {
 }
 
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("ONSTAGE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // hickory writes a line for each query, and for whatever a client does wrong.
+    let usual =
+        || EnvFilter::new("info,hickory_server=error,hickory_net=error,h2=error,h3=error,quinn=error");
+    let filter = EnvFilter::try_from_env("ONSTAGE_LOG").unwrap_or_else(|_| usual());
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     logs.with_ansi(std::io::stderr().is_terminal()).init();

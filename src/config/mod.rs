@@ -9,6 +9,8 @@
 
 mod authorities;
 mod decode;
+mod identity;
+mod listen;
 mod schema;
 mod settings;
 mod settle;
@@ -19,9 +21,10 @@ use std::path::Path;
 use crate::report::{Code, Problem, Report, Sources};
 
 pub use authorities::{Authorities, BadBundle};
+pub use identity::{BadIdentity, Identity};
 pub use settings::{
     Body, Check, Config, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool, RateLimit,
-    Server, Tcp, TcpCheck, TlsCheck, Trust, ZoneFile,
+    Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
 };
 
 /// Reads the config at `path`. `None` where `report` has got an error; every problem is in it.

@@ -63,6 +63,8 @@ pub struct Server {
     pub first_round: Duration,
     /// `tcp = {…}`
     pub tcp: Tcp,
+    /// `tls = {…}`; `None`: nobody is served encrypted.
+    pub tls: Option<Tls>,
 }
 
 /// `[server] rate-limit`
@@ -83,6 +85,21 @@ pub struct Tcp {
     pub per_client: NonZeroUsize,
     /// A connection without a query is closed after so long.
     pub idle: Duration,
+}
+
+/// `[server] tls`
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The server's certificate and its chain, PEM.
+    pub certificate: Located<PathBuf>,
+    /// Its private key, PEM.
+    pub key: Located<PathBuf>,
+    /// Addresses for DNS over TLS.
+    pub dot: Vec<SocketAddr>,
+    /// Addresses for DNS over HTTPS, with HTTP/2 and HTTP/3.
+    pub doh: Vec<SocketAddr>,
+    /// Addresses for DNS over QUIC.
+    pub doq: Vec<SocketAddr>,
 }
 
 /// `[[zone]]`

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use serde_spanned::Spanned;
 
 use super::decode::nearest;
+use super::listen;
 use super::schema::{self, File};
 use super::settings::{
     Body, Check, Config, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool, RateLimit,
-    Server, Tcp, TcpCheck, TlsCheck, Trust, ZoneFile,
+    Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
 };
 use crate::name::Name;
 use crate::report::{Code, Location, Problem, Report, SourceId};
@@ -83,14 +84,7 @@ impl Settler<'_> {
     }
 
     fn server(&mut self, server: schema::Server) -> Server {
-        for (i, addr) in server.listen.iter().enumerate() {
-            let twin = server.listen[..i].iter().find(|twin| twin.get_ref() == addr.get_ref());
-            if let Some(twin) = twin.filter(|_| addr.get_ref().port() != 0) {
-                let problem =
-                    Problem::error(Code::ConfigDuplicate, self.at(addr), "an address to listen on twice");
-                self.report.push(problem.label("again here").related(self.at(twin), "first here"));
-            }
-        }
+        listen::refuse_twins(&server, self.source, self.report);
         Server {
             listen: server.listen.into_iter().map(Spanned::into_inner).collect(),
             workers: server.workers,
@@ -111,6 +105,18 @@ impl Settler<'_> {
                 per_client: server.tcp.per_client,
                 idle: server.tcp.idle.0,
             },
+            tls: server.tls.map(|tls| self.tls(tls)),
+        }
+    }
+
+    fn tls(&self, tls: schema::Tls) -> Tls {
+        let addrs = |addrs: Vec<Spanned<_>>| addrs.into_iter().map(Spanned::into_inner).collect();
+        Tls {
+            certificate: self.path(tls.certificate),
+            key: self.path(tls.key),
+            dot: addrs(tls.dot),
+            doh: addrs(tls.doh),
+            doq: addrs(tls.doq),
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::cookies;
 use super::network::Network;
-use crate::config::{self, Authorities, Check, Config, Located};
+use crate::config::{self, Authorities, Check, Config, Identity, Located, Tls};
 use crate::plan::{self, Plan, Probe};
 use crate::probe::{Prober, Target};
 use crate::report::{Code, Problem, Report, Sources};
@@ -57,7 +57,8 @@ fn read_all(
     let zones = read_zones(&config, sources, report);
     let authorities = read_authorities(&config, read, report);
     let secrets = read_secrets(config.server.cookie_secret_file.as_ref(), read, report);
-    let plan = Plan { secrets, ..plan::build(config, zones?, report)? };
+    let identity = read_identity(config.server.tls.as_ref(), read, report);
+    let plan = Plan { secrets, identity, ..plan::build(config, zones?, report)? };
     let network = network(&plan.probes, &authorities, report);
     (!report.has_errors()).then(|| Loaded { plan: Arc::new(plan), network: Arc::new(network) })
 }
@@ -124,6 +125,35 @@ fn read_secrets(
         Err(e) => report.push(unreadable(file, &e)),
     }
     Arc::default()
+}
+
+/// The certificate and the key that clients are shown.
+fn read_identity(
+    tls: Option<&Tls>,
+    read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    report: &mut Report,
+) -> Option<Identity> {
+    let Tls { certificate, key, .. } = tls?;
+    let mut pem = |file: &Located<PathBuf>| {
+        let text = read(&file.value);
+        text.map_err(|e| report.push(unreadable(file, &e))).ok()
+    };
+    let (chain, secret) = (pem(certificate), pem(key));
+    let bad = match Identity::from_pem(&chain?, &secret?) {
+        Ok(identity) => return Some(identity),
+        Err(bad) => bad,
+    };
+    let told = [
+        (Code::BadCertificate, certificate, bad.certificate, "clients are shown it"),
+        (Code::BadKey, key, bad.key, "the certificate is proved with it"),
+    ];
+    for (code, file, why, label) in told {
+        if let Some(why) = why {
+            let message = format!("`{}`: {why}", file.value.display());
+            report.push(Problem::error(code, file.at.clone(), message).label(label));
+        }
+    }
+    None
 }
 
 /// The bundles that checks name, each read once.

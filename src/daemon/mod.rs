@@ -12,6 +12,7 @@ mod cookies;
 mod director;
 mod load;
 mod network;
+mod renew;
 mod state;
 mod user;
 
@@ -32,7 +33,9 @@ use tracing::{error, info, warn};
 use crate::health::Observed;
 use crate::plan::Plan;
 use crate::probe::schedule::{Ask, Event, Schedule};
-use crate::serve::{self, BindError, Sockets};
+use crate::serve::{self, Addresses, BindError, Shown, Sockets};
+
+use renew::Renewal;
 
 pub use director::Director;
 pub use load::{Loaded, Reading, load};
@@ -74,10 +77,11 @@ pub enum StartError {
 /// A running server.
 #[derive(Debug)]
 pub struct Daemon {
-    addrs: Vec<SocketAddr>,
+    addrs: Addresses,
     views: watch::Receiver<Vec<Observed>>,
     servers: serve::Servers,
     direction: JoinHandle<()>,
+    renewal: Option<Renewal>,
     stop: CancellationToken,
 }
 
@@ -89,7 +93,7 @@ impl Daemon {
     pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask>) -> Result<Self, StartError> {
         take_all_descriptors();
         let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let sockets = serve::bind(&plan.server.listen, workers)?;
+        let sockets = serve::bind(&plan.server.listen, plan.server.tls.as_ref(), workers)?;
         if let Some(user) = &plan.server.user {
             user::become_user(&user.value)?;
         }
@@ -101,21 +105,38 @@ impl Daemon {
         let views = director.views();
         let addrs = sockets.local_addrs();
         keep_now(&file, &director.state()); // before the first answer: a serial that is given is never given again
-        let servers = open(&mut director, &state, sockets, plan)?;
-        info!(addresses = ?addrs, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
+        let shown = plan.identity.as_ref().map(Shown::new);
+        let servers = open(&mut director, &state, sockets, plan, shown.as_ref())?;
+        info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
         let direction = tokio::spawn(direct(director, events, schedule, file, stop.clone()));
-        Ok(Self { addrs, views, servers, direction, stop })
+        let renewal = plan.server.tls.as_ref().zip(shown).map(|(tls, shown)| Renewal::new(tls, shown));
+        if let Some(renewal) = renewal.clone() {
+            tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.run()));
+        }
+        Ok(Self { addrs, views, servers, direction, renewal, stop })
     }
 
-    /// The addresses it answers on.
+    /// The addresses it answers on over UDP and TCP.
     pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs.plain
+    }
+
+    /// The addresses of every way to ask it.
+    pub const fn all_addrs(&self) -> &Addresses {
         &self.addrs
     }
 
     /// What is observed, by `ProbeId`: news whenever a member goes up or down, once it is answered so.
     pub fn views(&self) -> watch::Receiver<Vec<Observed>> {
         self.views.clone()
+    }
+
+    /// Reads the certificate and its key again, if they have changed; otherwise that happens every few seconds.
+    pub async fn renew(&self) {
+        if let Some(renewal) = &self.renewal {
+            renewal.look().await;
+        }
     }
 
     /// Stops probing, answers what has arrived, keeps what the next run should know.
@@ -164,9 +185,10 @@ fn open(
     state: &State,
     sockets: Sockets,
     plan: &Plan,
+    shown: Option<&Shown>,
 ) -> Result<serve::Servers, StartError> {
     let publisher = director.open(state, unix_now());
-    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server)?)
+    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, shown)?)
 }
 
 /// Seconds of Unix time, until 2106 (RFC 9018 §4.3 counts as this does).

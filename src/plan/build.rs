@@ -29,7 +29,14 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
     let probes = builder.probes;
     let failed = problems.has_errors();
     problems.problems().iter().cloned().for_each(|problem| report.push(problem));
-    (!failed).then_some(Plan { server: config.server, zones, pools, probes, secrets: Arc::default() })
+    (!failed).then_some(Plan {
+        server: config.server,
+        zones,
+        pools,
+        probes,
+        secrets: Arc::default(),
+        identity: None,
+    })
 }
 
 /// The places (zone, record) of all records of an owner.

@@ -1,15 +1,21 @@
 //! Lets TCP clients in, and goes on when that fails.
 //!
+//! TLS begins in the connection's own task, on its seat and within `tcp.idle`: who is slow at it keeps nobody else from
+//! being accepted, and has to leave as any other silent client.
+//!
 //! A system without descriptors is to a client what a server without seats is: the connection that has been silent
 //! longest is closed for the new one. A spare descriptor would only let one client in to be sent away.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -30,11 +36,17 @@ pub(super) struct Acceptor {
     manner: Manner,
     idle: Duration,
     stop: CancellationToken,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Acceptor {
     pub(super) fn new(clients: Clients, manner: Manner, idle: Duration, stop: CancellationToken) -> Self {
-        Self { clients, manner, idle, stop }
+        Self { clients, manner, idle, stop, tls: None }
+    }
+
+    /// The same for clients that speak TLS.
+    pub(super) fn encrypted(self, tls: Arc<ServerConfig>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Accepts until it is stopped, then waits for the connections to end.
@@ -65,9 +77,20 @@ impl Acceptor {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Some(seat) = self.clients.seat(addr) else { return };
-        let client = Client { addr, via: Via::Stream, seat };
-        let talk = converse(stream, client, self.manner.clone(), self.idle, self.stop.clone());
-        connections.spawn(talk);
+        let (manner, idle, stop) = (self.manner.clone(), self.idle, self.stop.clone());
+        let Some(tls) = self.tls.clone() else {
+            let client = Client { addr, via: Via::Stream, seat };
+            connections.spawn(converse(stream, client, manner, idle, stop));
+            return;
+        };
+        connections.spawn(async move {
+            let handshake = timeout(idle, TlsAcceptor::from(tls).accept(stream));
+            let handshake = stop.run_until_cancelled(handshake);
+            // Whoever does not manage it is told so by TLS itself, or has left.
+            let Some(Some(Ok(Ok(stream)))) = seat.leave.run_until_cancelled(handshake).await else { return };
+            seat.heard();
+            converse(stream, Client { addr, via: Via::Encrypted, seat }, manner, idle, stop).await;
+        });
     }
 }
 
@@ -117,8 +140,8 @@ mod tests {
     use std::future::pending;
     use std::net::Ipv4Addr;
     use std::num::NonZeroUsize;
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Arc, Mutex};
 
     use libc::c_int;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

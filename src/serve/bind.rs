@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::config::Tls;
+
 /// Room for a burst: a stall of some milliseconds at a few hundred thousand queries a second.
 const RECEIVE_BUFFER: usize = 4 << 20;
 const BACKLOG: i32 = 1024;
@@ -13,10 +15,27 @@ const BACKLOG: i32 = 1024;
 const TRIES: usize = 32;
 
 /// Bound sockets that nobody reads yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Sockets {
     pub(super) udp: Vec<UdpSocket>,
     pub(super) tcp: Vec<TcpListener>,
+    pub(super) dot: Vec<TcpListener>,
+    /// TCP for HTTP/2, UDP for HTTP/3, on one port.
+    pub(super) doh: Vec<(TcpListener, UdpSocket)>,
+    pub(super) doq: Vec<UdpSocket>,
+}
+
+/// The addresses of one way to ask each, in the order they were asked for, with the ports they got.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Plain DNS, over UDP and TCP.
+    pub plain: Vec<SocketAddr>,
+    /// DNS over TLS.
+    pub dot: Vec<SocketAddr>,
+    /// DNS over HTTPS, with HTTP/2 and HTTP/3.
+    pub doh: Vec<SocketAddr>,
+    /// DNS over QUIC.
+    pub doq: Vec<SocketAddr>,
 }
 
 /// Why a socket could not be bound.
@@ -43,35 +62,59 @@ fn reason(addr: SocketAddr, e: &io::Error) -> String {
     }
 }
 
-/// Binds each address for UDP (`workers` sockets that share its port) and TCP. Port 0 takes any port that is free
-/// for both.
+/// Binds each address of `listen` for UDP (`workers` sockets that share its port) and TCP, and those of `tls` for what
+/// carries them. Port 0 takes any port that is free for both.
 ///
 /// # Errors
 /// The first address that cannot be had.
-pub fn bind(listen: &[SocketAddr], workers: NonZeroUsize) -> Result<Sockets, BindError> {
-    let mut sockets = Sockets { udp: Vec::new(), tcp: Vec::new() };
+pub fn bind(listen: &[SocketAddr], tls: Option<&Tls>, workers: NonZeroUsize) -> Result<Sockets, BindError> {
+    let mut sockets = Sockets::default();
     for &addr in listen {
-        let mut bound = bind_one(addr, workers);
-        for _ in 1..TRIES {
-            match &bound {
-                Err(e) if addr.port() == 0 && e.source.kind() == io::ErrorKind::AddrInUse => {
-                    bound = bind_one(addr, workers);
-                }
-                _ => break,
-            }
-        }
-        let (udp, tcp) = bound?;
+        let (udp, tcp) = bind_both(addr, workers)?;
         sockets.udp.extend(udp);
         sockets.tcp.push(tcp);
+    }
+    let Some(tls) = tls else { return Ok(sockets) };
+    for &addr in &tls.dot {
+        let failed = |source| BindError { addr, protocol: "TCP", source };
+        sockets.dot.push(listener(addr).map_err(failed)?);
+    }
+    for &addr in &tls.doh {
+        let (udp, tcp) = bind_both(addr, NonZeroUsize::MIN)?;
+        sockets.doh.extend(udp.into_iter().zip([tcp]).map(|(udp, tcp)| (tcp, udp)));
+    }
+    for &addr in &tls.doq {
+        let failed = |source| BindError { addr, protocol: "UDP", source };
+        sockets.doq.push(first_udp(addr).map_err(failed)?);
     }
     Ok(sockets)
 }
 
 impl Sockets {
-    /// The addresses, in the order they were asked for, with the ports they got.
-    pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    /// Where they are bound.
+    pub fn local_addrs(&self) -> Addresses {
+        let tcp = |listener: &TcpListener| listener.local_addr().ok();
+        Addresses {
+            plain: self.tcp.iter().filter_map(tcp).collect(),
+            dot: self.dot.iter().filter_map(tcp).collect(),
+            doh: self.doh.iter().filter_map(|(listener, _)| tcp(listener)).collect(),
+            doq: self.doq.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
+        }
     }
+}
+
+/// Binds an address for UDP and TCP; port 0 is tried until one is free for both.
+fn bind_both(addr: SocketAddr, workers: NonZeroUsize) -> Result<(Vec<UdpSocket>, TcpListener), BindError> {
+    let mut bound = bind_one(addr, workers);
+    for _ in 1..TRIES {
+        match &bound {
+            Err(e) if addr.port() == 0 && e.source.kind() == io::ErrorKind::AddrInUse => {
+                bound = bind_one(addr, workers);
+            }
+            _ => break,
+        }
+    }
+    bound
 }
 
 fn bind_one(addr: SocketAddr, workers: NonZeroUsize) -> Result<(Vec<UdpSocket>, TcpListener), BindError> {
@@ -139,14 +182,14 @@ mod tests {
     const LOOPBACK: &str = "127.5.3.1:0"; // where no other test is
 
     fn try_bind(addr: SocketAddr) -> Result<Sockets, BindError> {
-        bind(&[addr], NonZeroUsize::new(3).unwrap())
+        bind(&[addr], None, NonZeroUsize::new(3).unwrap())
     }
 
     #[test]
     fn port_0_is_one_port_for_all_sockets_of_an_address() {
         let sockets = try_bind(LOOPBACK.parse().unwrap()).unwrap();
         let ports: Vec<u16> = sockets.udp.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
-        assert_eq!(ports, [sockets.local_addrs()[0].port(); 3]);
+        assert_eq!(ports, [sockets.local_addrs().plain[0].port(); 3]);
         assert_ne!(ports[0], 0);
     }
 

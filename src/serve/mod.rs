@@ -1,6 +1,6 @@
-//! The edge that clients see: UDP in batches on threads of its own, TCP on the runtime.
+//! The edge that clients see: UDP in batches on threads of its own, TCP, TLS, HTTPS and QUIC on the runtime.
 //!
-//! Both differ in framing only; what is said is `answer()`'s. Nothing here blocks on anything but the socket, and
+//! They differ in framing only; what is said is `answer()`'s. Nothing here blocks on anything but the socket, and
 //! everything is bounded: datagrams in a batch, connections in all and from one client, time, bytes.
 
 mod accept;
@@ -8,9 +8,11 @@ mod batch;
 mod bind;
 mod clients;
 mod envelope;
+mod hickory;
 mod limit;
 mod tally;
 mod tcp;
+mod tls;
 mod trouble;
 mod udp;
 
@@ -18,6 +20,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,8 +30,9 @@ use crate::snapshot::Reader;
 
 use limit::Limiter;
 
-pub use bind::{BindError, Sockets, bind};
+pub use bind::{Addresses, BindError, Sockets, bind};
 pub use tally::{Counts, Event};
+pub use tls::Shown;
 
 /// How long connections may take to end once the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -64,26 +68,39 @@ impl Manner {
     }
 }
 
-/// Answers on `sockets` from what `reader` reads.
+/// Answers on `sockets` from what `reader` reads. `shown`: the certificate for encrypted ones; without it they are closed.
 ///
 /// # Errors
 /// A thread cannot be started, or a socket cannot be handed to the runtime.
-pub fn start(sockets: Sockets, reader: Reader, clock: Clock, server: &Server) -> io::Result<Servers> {
-    let Sockets { udp, tcp } = sockets;
+pub fn start(
+    sockets: Sockets,
+    reader: Reader,
+    clock: Clock,
+    server: &Server,
+    shown: Option<&Shown>,
+) -> io::Result<Servers> {
+    let Sockets { udp, tcp, dot, doh, doq } = sockets;
     let limiter = Limiter::new(server.rate_limit).map(Arc::new);
     let manner = Manner { reader, clock, limiter, cpus: server.cpus.clone().into() };
     let udp = udp::Workers::start(udp, &manner)?;
     let clients = clients::Clients::new(server.tcp);
     let servers = Servers { udp, tcp: TaskTracker::new(), clients, stop: CancellationToken::new() };
+    let acceptor = || {
+        let (clients, stop) = (servers.clients.clone(), servers.stop.clone());
+        accept::Acceptor::new(clients, manner.clone(), server.tcp.idle, stop)
+    };
     for listener in tcp {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let acceptor = accept::Acceptor::new(
-            servers.clients.clone(),
-            manner.clone(),
-            server.tcp.idle,
-            servers.stop.clone(),
-        );
-        servers.tcp.spawn(acceptor.run(listener));
+        servers.tcp.spawn(acceptor().run(TcpListener::from_std(listener)?));
+    }
+    if let Some(shown) = shown {
+        let tls = tls::dot(shown);
+        for listener in dot {
+            servers.tcp.spawn(acceptor().encrypted(Arc::clone(&tls)).run(TcpListener::from_std(listener)?));
+        }
+        let (tasks, stop) = (&servers.tcp, &servers.stop);
+        let host = hickory::Host { manner: &manner, shown, idle: server.tcp.idle, tasks, stop };
+        doh.into_iter().try_for_each(|(tcp, udp)| host.doh(tcp, udp))?;
+        doq.into_iter().try_for_each(|udp| host.doq(udp))?;
     }
     servers.tcp.close();
     Ok(servers)

@@ -1,4 +1,4 @@
-//! TCP: length-framed messages, many on one connection.
+//! TCP, also below TLS: length-framed messages, many on one connection.
 //!
 //! | RFC | what | status |
 //! |---|---|---|
@@ -7,6 +7,7 @@
 //! | 7766 §6.2.3 | idle connections are closed | after `tcp.idle` without a whole query |
 //! | 7766 §7 | replies may be given out of order | not needed: no reply waits for anything |
 //! | 7766 §8 | length and message leave in one write | whole |
+//! | 7858 §3.3 | DNS over TLS is framed as TCP is | whole |
 //! | 7828 | edns-tcp-keepalive | `tcp.idle`, to clients that ask |
 //! | 9210 §4.1 | limits in all and for each client | whole |
 
@@ -85,7 +86,7 @@ pub(super) async fn converse<S>(
 }
 
 /// Adds the framed reply, if there is one.
-fn reply_to(snapshot: &Snapshot, peer: &Peer, query: &[u8], replies: &mut Vec<u8>) {
+pub(super) fn reply_to(snapshot: &Snapshot, peer: &Peer, query: &[u8], replies: &mut Vec<u8>) {
     let start = replies.len();
     let mut room = USUAL_REPLY;
     let outcome = DESK.with_borrow_mut(|rotation| {
@@ -113,7 +114,11 @@ async fn send(
     patience: Duration,
 ) -> io::Result<()> {
     if !replies.is_empty() {
-        timeout(patience, stream.write_all(replies)).await??;
+        let send = async {
+            stream.write_all(replies).await?;
+            stream.flush().await // what TLS has sealed may still wait for room
+        };
+        timeout(patience, send).await??;
         replies.clear();
     }
     Ok(())

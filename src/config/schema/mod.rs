@@ -5,6 +5,7 @@
 
 mod check;
 mod pool;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use check::{Check, Http, Https, Puppetserver};
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
+pub(super) use tls::Tls;
 
 /// The whole file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ pub(super) struct Server {
     pub(super) first_round: Pause,
     /// Limits of TCP connections.
     pub(super) tcp: Tcp,
+    /// Encrypted DNS; left out: none.
+    pub(super) tls: Option<Tls>,
 }
 
 impl Default for Server {
@@ -77,6 +81,7 @@ impl Default for Server {
             state_dir: "/var/lib/onstage".into(),
             first_round: Pause::from_millis(3000),
             tcp: Tcp::default(),
+            tls: None,
         }
     }
 }

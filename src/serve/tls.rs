@@ -1,0 +1,58 @@
+//! TLS towards clients: what is agreed on, and which certificate they are shown.
+//!
+//! | RFC | what | status |
+//! |---|---|---|
+//! | 7858 §3.1 | a port of its own, TLS from the first byte | whole |
+//! | 7858 §3.2, 8310 §5 | clients may hold the server to its certificate | whole: it is shown as configured |
+//! | 8310 §9 | TLS 1.2 or later | 1.2 and 1.3, on ring |
+//! | 9103 §9.2 | ALPN "dot" | whole; who offers none is served, who offers others alone is not |
+//! | 8446 §8 | 0-RTT data can be replayed | none is taken |
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::config::Identity;
+
+/// What clients are shown from now on; clones are the same. Connections that are open stay as they are.
+#[derive(Debug, Clone)]
+pub struct Shown(Arc<ArcSwap<CertifiedKey>>);
+
+impl Shown {
+    /// Shows `identity`.
+    pub fn new(identity: &Identity) -> Self {
+        Self(Arc::new(ArcSwap::new(Arc::clone(&identity.0))))
+    }
+
+    /// Whether this is what is shown.
+    pub fn is(&self, identity: &Identity) -> bool {
+        self.0.load().cert == identity.0.cert
+    }
+
+    /// Shows `identity` to whoever connects next.
+    pub fn replace(&self, identity: &Identity) {
+        self.0.store(Arc::clone(&identity.0));
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+/// How DNS over TLS begins.
+pub(super) fn dot(shown: &Shown) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions = match versions {
+        Ok(versions) => versions,
+        Err(e) => unreachable!("ring speaks TLS 1.2 and 1.3: {e}"),
+    };
+    let mut config = versions.with_no_client_auth().with_cert_resolver(Arc::new(shown.clone()));
+    config.alpn_protocols = vec![b"dot".to_vec()];
+    Arc::new(config)
+}

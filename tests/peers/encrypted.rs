@@ -1,0 +1,70 @@
+//! What other people's clients of encrypted DNS make of onstage: kdig.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::encrypted::{NAME, Server};
+
+use super::process::available;
+
+/// What a program says, off the runtime.
+async fn said(program: &'static str, arguments: Vec<String>) -> String {
+    let run = move || {
+        let output = Command::new(program).args(&arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{program} {arguments:?}\n{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        said
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+async fn kdig(addr: SocketAddr, certificate: &Path, words: &str) -> String {
+    let common = format!(
+        "@{} -p {} +tls-ca={} +tls-hostname={NAME} +retry=0 +timeout=10 {words}",
+        addr.ip(),
+        addr.port(),
+        certificate.display()
+    );
+    said("kdig", common.split(' ').map(str::to_owned).collect()).await
+}
+
+/// How long kdig says that the reply was.
+fn length(said: &str) -> usize {
+    let after = said.split(";; Received ").nth(1).and_then(|line| line.split(' ').next());
+    after.and_then(|length| length.parse().ok()).unwrap_or_else(|| panic!("{said}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kdig_is_answered_over_tls_https_and_quic() {
+    if !available("kdig") {
+        return;
+    }
+    let server = Server::start("").await;
+    let addrs = server.daemon.all_addrs().clone();
+    let certificate: PathBuf = server.certificate();
+    for (addr, how, named) in [
+        (addrs.dot[0], "+tls", "TLS session"),
+        (addrs.doh[0], "+https", "HTTP/2"),
+        (addrs.doq[0], "+quic", "QUIC session"),
+    ] {
+        for (asked, expected) in [
+            ("P.example A", "192.0.2.1"),
+            ("www.p.example A", "web.p.example."),
+            ("mail.p.example MX", "20 ns.p.example."),
+            ("no.p.example A", "NXDOMAIN"),
+            ("other.example A", "REFUSED"),
+        ] {
+            let said = kdig(addr, &certificate, &format!("{how} +padding=128 {asked}")).await;
+            assert!(said.contains(expected) && said.contains(named), "{how} {asked}\n{said}");
+            assert_eq!(length(&said) % 468, 0, "{how} {asked}: padded\n{said}");
+            let said = kdig(addr, &certificate, &format!("{how} +nopadding +noedns {asked}")).await;
+            assert!(said.contains(expected) && length(&said) < 468, "{how} {asked}\n{said}");
+        }
+    }
+    server.daemon.stop().await;
+}
