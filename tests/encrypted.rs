@@ -1,5 +1,7 @@
 //! Encrypted DNS over real sockets: the daemon in this process, with a certificate that clients hold it to.
 
+mod https;
+
 use std::fs;
 use std::io;
 use std::net::SocketAddr;

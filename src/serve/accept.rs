@@ -22,12 +22,22 @@ use tracing::warn;
 
 use super::Manner;
 use super::clients::Clients;
+use super::https;
 use super::tcp::{Client, converse};
 use super::trouble::Trouble;
 use crate::answer::Via;
 
 /// How long accepting rests when the system has no descriptor or memory left.
 const REST: Duration = Duration::from_millis(50);
+
+/// What is spoken within TLS.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Within {
+    /// DNS, framed as over TCP.
+    Dns,
+    /// HTTP/2 with DNS in it.
+    Http,
+}
 
 /// Lets clients in.
 #[derive(Debug)]
@@ -36,7 +46,7 @@ pub(super) struct Acceptor {
     manner: Manner,
     idle: Duration,
     stop: CancellationToken,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<(Arc<ServerConfig>, Within)>,
 }
 
 impl Acceptor {
@@ -45,8 +55,8 @@ impl Acceptor {
     }
 
     /// The same for clients that speak TLS.
-    pub(super) fn encrypted(self, tls: Arc<ServerConfig>) -> Self {
-        Self { tls: Some(tls), ..self }
+    pub(super) fn encrypted(self, tls: Arc<ServerConfig>, within: Within) -> Self {
+        Self { tls: Some((tls, within)), ..self }
     }
 
     /// Accepts until it is stopped, then waits for the connections to end.
@@ -78,7 +88,7 @@ impl Acceptor {
     {
         let Some(seat) = self.clients.seat(addr) else { return };
         let (manner, idle, stop) = (self.manner.clone(), self.idle, self.stop.clone());
-        let Some(tls) = self.tls.clone() else {
+        let Some((tls, within)) = self.tls.clone() else {
             let client = Client { addr, via: Via::Stream, seat };
             connections.spawn(converse(stream, client, manner, idle, stop));
             return;
@@ -89,7 +99,11 @@ impl Acceptor {
             // Whoever does not manage it is told so by TLS itself, or has left.
             let Some(Some(Ok(Ok(stream)))) = seat.leave.run_until_cancelled(handshake).await else { return };
             seat.heard();
-            converse(stream, Client { addr, via: Via::Encrypted, seat }, manner, idle, stop).await;
+            let client = Client { addr, via: Via::Encrypted, seat };
+            match within {
+                Within::Dns => converse(stream, client, manner, idle, stop).await,
+                Within::Http => https::converse(stream, client, manner, idle, stop).await,
+            }
         });
     }
 }

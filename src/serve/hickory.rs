@@ -1,20 +1,21 @@
-//! DNS over HTTPS and over QUIC: hickory-server's listeners around our `answer()`.
+//! DNS over HTTP/3 and over QUIC: hickory-server's listeners around our `answer()`.
 //!
-//! HTTP/2, HTTP/3 and QUIC are large, and hickory-server has them in the form that DNS needs. What it does not have is a
-//! way to send bytes: its handlers see the query as it came, and hand records back. So each of our replies is decoded
-//! here, and written again by hickory: the same header, records and options, with names compressed in its own way.
-//! Nothing else of onstage knows hickory-server; were it replaced, this file would be.
+//! QUIC is large, and hickory-server has it in the form that DNS needs. What it does not have is a way to send bytes: its
+//! handlers see the query as it came, and hand records back. So each of our replies is decoded here, and written again by
+//! hickory: the same header, records and options, with names compressed in its own way. Nothing else of onstage knows
+//! hickory-server; were it replaced, this file would be.
+//!
+//! Its limits are its own: 100 queries on a connection, 65,535 bytes a query, 5 seconds a handshake, one handshake at a
+//! time. It has none for how many connections there are.
 //!
 //! | RFC | what | status |
 //! |---|---|---|
-//! | 8484 §4.1 | POST, GET | POST |
-//! | 8484 §4.1 | the media type, `application/dns-message` | whole |
-//! | 8484 §5.1 | the lifetime of a reply, for HTTP caches | not told |
+//! | 8484 §4.1 | GET, POST | POST, whatever the path |
 //! | 9250 §4.2 | a stream for each query; the message id is 0 | whole |
 //! | 9250 §5.5.3 | connections that are idle are closed | after `tcp.idle` |
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +36,6 @@ use super::tcp::reply_to;
 use super::tls::Shown;
 use crate::answer::{Peer, Via};
 
-/// The path of DNS over HTTPS: the one of RFC 8484's examples, and of everybody.
-const PATH: &str = "/dns-query";
 /// Replies are padded to multiples of so many bytes (RFC 8467 §4.1).
 const PADDED_TO: usize = 468;
 /// The length of a message's header.
@@ -53,16 +52,12 @@ pub(super) struct Host<'h> {
 }
 
 impl Host<'_> {
-    /// DNS over HTTPS, with HTTP/2 on `tcp` and HTTP/3 on `udp`.
-    pub(super) fn doh(&self, tcp: TcpListener, udp: UdpSocket) -> io::Result<()> {
-        let (h2_addr, h3_addr) = (tcp.local_addr()?, udp.local_addr()?);
-        let mut h2 = self.server();
-        let tcp = tokio::net::TcpListener::from_std(tcp)?;
-        h2.register_https_listener(tcp, self.idle, Arc::new(self.shown.clone()), None, PATH.to_owned())?;
-        let mut h3 = self.server();
-        h3.register_h3_listener(datagrams(udp)?, self.idle, Arc::new(self.shown.clone()), None)?;
-        self.keep(h2, "DNS over HTTPS", h2_addr);
-        self.keep(h3, "DNS over HTTP/3", h3_addr);
+    /// DNS over HTTPS with HTTP/3.
+    pub(super) fn doh3(&self, udp: UdpSocket) -> io::Result<()> {
+        let addr = udp.local_addr()?;
+        let mut server = self.server();
+        server.register_h3_listener(datagrams(udp)?, self.idle, Arc::new(self.shown.clone()), None)?;
+        self.keep(server, "DNS over HTTP/3", addr);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod bind;
 mod clients;
 mod envelope;
 mod hickory;
+mod https;
 mod limit;
 mod tally;
 mod tcp;
@@ -28,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Server;
 use crate::snapshot::Reader;
 
+use accept::Within;
 use limit::Limiter;
 
 pub use bind::{Addresses, BindError, Sockets, bind};
@@ -93,13 +95,18 @@ pub fn start(
         servers.tcp.spawn(acceptor().run(TcpListener::from_std(listener)?));
     }
     if let Some(shown) = shown {
-        let tls = tls::dot(shown);
+        let (dns, http) = (tls::server(shown, b"dot"), tls::server(shown, b"h2"));
         for listener in dot {
-            servers.tcp.spawn(acceptor().encrypted(Arc::clone(&tls)).run(TcpListener::from_std(listener)?));
+            let acceptor = acceptor().encrypted(Arc::clone(&dns), Within::Dns);
+            servers.tcp.spawn(acceptor.run(TcpListener::from_std(listener)?));
         }
         let (tasks, stop) = (&servers.tcp, &servers.stop);
         let host = hickory::Host { manner: &manner, shown, idle: server.tcp.idle, tasks, stop };
-        doh.into_iter().try_for_each(|(tcp, udp)| host.doh(tcp, udp))?;
+        for (listener, udp) in doh {
+            let acceptor = acceptor().encrypted(Arc::clone(&http), Within::Http);
+            servers.tcp.spawn(acceptor.run(TcpListener::from_std(listener)?));
+            host.doh3(udp)?;
+        }
         doq.into_iter().try_for_each(|udp| host.doq(udp))?;
     }
     servers.tcp.close();

@@ -1,6 +1,7 @@
-//! What other people's clients of encrypted DNS make of onstage: kdig.
+//! What other people's clients of encrypted DNS make of onstage: kdig and curl.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -49,7 +50,8 @@ async fn kdig_is_answered_over_tls_https_and_quic() {
     let certificate: PathBuf = server.certificate();
     for (addr, how, named) in [
         (addrs.dot[0], "+tls", "TLS session"),
-        (addrs.doh[0], "+https", "HTTP/2"),
+        (addrs.doh[0], "+https", "HTTP/2-POST"),
+        (addrs.doh[0], "+https-get", "HTTP/2-GET"),
         (addrs.doq[0], "+quic", "QUIC session"),
     ] {
         for (asked, expected) in [
@@ -66,5 +68,38 @@ async fn kdig_is_answered_over_tls_https_and_quic() {
             assert!(said.contains(expected) && length(&said) < 468, "{how} {asked}\n{said}");
         }
     }
+    server.daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_finds_a_host_over_https() {
+    if !available("curl") {
+        return;
+    }
+    let server = Server::start("").await;
+    let web = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = web.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut client, _) = web.accept().unwrap();
+        let _ = client.read(&mut [0; 4096]);
+        client
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\nfound\r\n")
+            .unwrap();
+    });
+    let doh = server.daemon.all_addrs().doh[0];
+    let arguments = [
+        "--silent",
+        "--show-error",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "20",
+        "--cacert",
+        &server.certificate().display().to_string(),
+        "--doh-url",
+        &format!("https://{doh}/dns-query"),
+        &format!("http://web.p.example:{port}/"),
+    ];
+    assert_eq!(said("curl", arguments.map(str::to_owned).to_vec()).await, "found\r\n");
     server.daemon.stop().await;
 }
