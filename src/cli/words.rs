@@ -19,7 +19,8 @@ pub(super) struct Words {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Serve: probe the members, answer queries. Ready (`sd_notify`) once it answers; SIGTERM and SIGINT end it
+    /// Serve: probe the members, answer queries. Ready (`sd_notify`) once it answers; SIGHUP reads the certificate
+    /// again, SIGTERM and SIGINT end it
     Serve {
         #[command(flatten)]
         config: ConfigFlag,
