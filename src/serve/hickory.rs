@@ -34,7 +34,7 @@ use tracing::error;
 use super::Manner;
 use super::tcp::reply_to;
 use super::tls::Shown;
-use crate::answer::{Peer, Via};
+use crate::answer::{MAX_MESSAGE, Peer, Via};
 
 /// Replies are padded to multiples of so many bytes (RFC 8467 §4.1).
 const PADDED_TO: usize = 468;
@@ -131,7 +131,8 @@ impl Reply {
     fn pad(&mut self) {
         if self.set_padding(0).is_some() {
             let bare = self.len();
-            self.set_padding(bare.next_multiple_of(PADDED_TO) - bare);
+            let padded = bare.next_multiple_of(PADDED_TO).min(MAX_MESSAGE);
+            self.set_padding(padded.saturating_sub(bare));
         }
     }
 

@@ -24,6 +24,7 @@ async fn said(program: &'static str, arguments: Vec<String>) -> String {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
+/// kdig wants to be told of `+quic` after the CA: Debian 12's crashes otherwise.
 async fn kdig(addr: SocketAddr, certificate: &Path, words: &str) -> String {
     let common = format!(
         "@{} -p {} +tls-ca={} +tls-hostname={NAME} +retry=0 +timeout=10 {words}",
