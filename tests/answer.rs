@@ -3,6 +3,7 @@
 mod chaos;
 mod dname;
 mod edns;
+mod found;
 mod hosts;
 mod options;
 mod policies;

@@ -31,8 +31,8 @@ use crate::name::Name;
 use crate::report::{Location, Report, Sources};
 use crate::units::{Serial, Ttl};
 
-/// DNAME (RFC 6672), which hickory has no name for.
-pub(crate) const DNAME: RecordType = RecordType::Unknown(39);
+/// DNAME (RFC 6672), whose data hickory leaves as bytes.
+pub(crate) const DNAME: RecordType = RecordType::DNAME;
 
 /// A zone that may be served: one SOA at the apex, at least one NS, RRsets as RFC 2181 wants them.
 #[derive(Debug, Clone)]

@@ -66,7 +66,9 @@ fn bad(why: impl Into<String>, word: Option<usize>) -> BadRdata {
 }
 
 fn unknown(code: RecordType, bytes: Vec<u8>) -> RData {
-    RData::Unknown { code, rdata: NULL::with(bytes) }
+    let mut rdata = NULL::new(); // `with` takes no empty data, which RFC 3597 §5 does
+    rdata.anything = bytes;
+    RData::Unknown { code, rdata }
 }
 
 /// `\# LENGTH HEX…` (RFC 3597 §5).
@@ -80,7 +82,7 @@ fn generic(record_type: RecordType, words: &[Token<'_>]) -> Result<RData, BadRda
     if bytes.len() != usize::from(length) {
         return Err(bad(format!("{length} bytes are announced, and {} follow", bytes.len()), Some(1)));
     }
-    if matches!(record_type, RecordType::Unknown(_) | RecordType::DS) {
+    if matches!(record_type, RecordType::Unknown(_) | RecordType::DS | DNAME) {
         return Ok(unknown(record_type, bytes));
     }
     let mut decoder = BinDecoder::new(&bytes);

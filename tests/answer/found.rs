@@ -1,0 +1,29 @@
+//! What the differential test found wrong here, each with the least zone that shows it.
+
+use hickory_proto::rr::RecordType;
+use onstage::answer::{Rotation, Via};
+
+use crate::harness::{Site, ask, lines, peer, plan_of_zone, query};
+
+/// What each zone of these tests opens with.
+const HEAD: &str = "$ORIGIN p.example.\n$TTL 300\n@ SOA ns h 1 3600 600 86400 60\n@ NS ns.elsewhere.\n";
+
+fn site(records: &str) -> Site {
+    Site::new(plan_of_zone(&format!("{HEAD}{records}\n")))
+}
+
+#[test]
+fn data_of_an_unknown_type_may_be_empty() {
+    let asked = query("empty.p.example", RecordType::Unknown(65_280));
+    let (site, peer) = (site("empty TYPE65280 \\# 0"), peer("127.0.0.1", Via::Datagram));
+    let reply = ask(&site.snapshot, &peer, &mut Rotation::new(0), &asked).unwrap();
+    let record = [0xc0, 12, 0xff, 0, 0, 1, 0, 0, 1, 44, 0, 0];
+    assert_eq!(reply[asked.len()..], record, "{reply:?}");
+}
+
+#[test]
+fn a_dname_by_its_number_is_a_dname() {
+    let reply = site(r"d TYPE39 \# 11 09656c73657768657265 00").ask("x.d.p.example", RecordType::TXT);
+    let wanted = "x.d.p.example. 300 CNAME x.elsewhere.";
+    assert!(lines(&reply.answers).contains(&wanted.to_owned()), "{reply}");
+}
