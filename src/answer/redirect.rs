@@ -37,18 +37,24 @@ impl<'c> Composer<'c, '_> {
         let mut spelled = [0; name::MAX_LEN];
         spelled[..asked.len()].copy_from_slice(asked);
         let mut named = Named { at: HEADER, len: asked.len() };
-        for _ in 0..MAX_CHAIN {
+        let (mut passed, mut been) = ([None; MAX_CHAIN], [named; MAX_CHAIN]);
+        for step in 0..MAX_CHAIN {
             let Some(target) = hit.answers.target(hit.template) else {
                 self.append(&hit, chance, named)?;
                 return Ok(hit.template.flags & RCODE);
             };
-            self.append(&hit, chance, named)?;
+            // A record is in its section once (RFC 2181 §5).
+            if !passed.iter().flatten().any(|&earlier| std::ptr::eq(earlier, hit.template)) {
+                self.append(&hit, chance, named)?;
+            }
+            (passed[step], been[step]) = (Some(std::ptr::from_ref(hit.template)), named);
             let kept = named.len - hit.template.anchor_len();
             let len = kept + target.len();
             let Some(end) = spelled.get_mut(kept..len) else { return Ok(YXDOMAIN) };
             end.copy_from_slice(target);
+            let is_loop = been[..=step].iter().any(|&earlier| self.is_named(earlier, &spelled[..len]));
             named = self.append_cname(named, &spelled[..len], ttl(&hit))?;
-            if matches!(self.query.record_type, TYPE_CNAME | TYPE_ANY) {
+            if is_loop || matches!(self.query.record_type, TYPE_CNAME | TYPE_ANY) {
                 return Ok(0);
             }
             match self.snapshot.find(&spelled[..len], self.query.record_type) {
@@ -57,6 +63,11 @@ impl<'c> Composer<'c, '_> {
             }
         }
         Ok(0)
+    }
+
+    /// Whether a name that was written is this one.
+    fn is_named(&mut self, written: Named, name: &[u8]) -> bool {
+        self.page.written()[written.at..written.at + written.len].eq_ignore_ascii_case(name)
     }
 
     /// The CNAME from one name to another (§3.1); where the latter is.

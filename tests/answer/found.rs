@@ -1,5 +1,7 @@
 //! What the differential test found wrong here, each with the least zone that shows it.
 
+use std::collections::BTreeSet;
+
 use hickory_proto::rr::RecordType;
 use onstage::answer::{Rotation, Via};
 
@@ -26,4 +28,14 @@ fn a_dname_by_its_number_is_a_dname() {
     let reply = site(r"d TYPE39 \# 11 09656c73657768657265 00").ask("x.d.p.example", RecordType::TXT);
     let wanted = "x.d.p.example. 300 CNAME x.elsewhere.";
     assert!(lines(&reply.answers).contains(&wanted.to_owned()), "{reply}");
+}
+
+#[test]
+fn a_dname_that_leads_to_itself_is_answered_once() {
+    let site = site("d DNAME d\na DNAME b\nb DNAME a\n");
+    for (name, records) in [("x.d.p.example", 2), ("x.a.p.example", 4)] {
+        let lines = lines(&site.ask(name, RecordType::A).answers);
+        let once: BTreeSet<&String> = lines.iter().collect();
+        assert_eq!((lines.len(), once.len()), (records, records), "{lines:?}");
+    }
 }

@@ -84,7 +84,9 @@ impl<'p> Scribe<'p> {
                 (Found::Redirect(id), Some(owner)) => {
                     let Some((record, target)) = self.dname(id) else { break };
                     let (dname, ttl) = (Some(record.spelled.clone()), record.ttl);
-                    chain.push(Link { owner: dname, ttl, rdata: record.rdata.clone() });
+                    if !chain.iter().any(|link| link.owner == dname && link.rdata == record.rdata) {
+                        chain.push(Link { owner: dname, ttl, rdata: record.rdata.clone() });
+                    }
                     match name::substitute(owner, &record.owner, &target) {
                         Some(target) => Some((record.ttl, target)),
                         None => return (chain, End::TooLong),
