@@ -136,24 +136,21 @@ impl<'c, 'b> Composer<'c, 'b> {
         let start = self.page.len();
         let room = self.limit.checked_sub(self.opt_len()).ok_or(Full)?;
         let room = room.checked_sub(start + head.len() + ring_len + authority.len()).ok_or(Full)?;
-        let additional = answers.additional(template);
-        let (with_additional, records) = match room.checked_sub(additional.bytes.len()) {
-            Some(room) => (true, fitting(hit, places, room)),
-            None if template.additionals_required => return Err(Full), // RFC 9471 §3.1
-            None => (false, 0),
+        let (all, required) = (answers.additional(template), answers.required(template));
+        let (additional, records) = match room.checked_sub(all.bytes.len()) {
+            Some(room) => (all, fitting(hit, places, room)),
+            None if required.bytes.len() > room => return Err(Full), // RFC 9471 §3.1
+            None => (required, 0),
         };
         self.counts += template.counts;
         self.page.put(head);
         let records_of_ring = self.put_all(ring);
         self.counts += Counts::answers(records_of_ring);
         self.page.put(authority);
-        if with_additional {
-            self.page.put(additional.bytes);
-            let extra = self.put_all(answers.extra(template, places, records));
-            self.counts += Counts::additionals(extra);
-        } else {
-            self.counts.0 -= u64::from(additional.count);
-        }
+        self.page.put(additional.bytes);
+        self.counts.0 -= u64::from(all.count - additional.count);
+        let extra = self.put_all(answers.extra(template, places, records));
+        self.counts += Counts::additionals(extra);
         patch(self.snapshot, *hit, named, &mut self.page.written()[start..], ring_len);
         Ok(())
     }

@@ -39,3 +39,19 @@ fn a_dname_that_leads_to_itself_is_answered_once() {
         assert_eq!((lines.len(), once.len()), (records, records), "{lines:?}");
     }
 }
+
+#[test]
+fn addresses_that_are_no_glue_do_not_truncate_a_referral() {
+    use std::fmt::Write;
+    let mut zone = String::from("cut NS ns.cut\ncut NS far\nns.cut A 192.0.2.1\n");
+    for i in 0..100 {
+        let _ = writeln!(zone, "far A 192.0.2.{i}");
+    }
+    let (site, mut rotation) = (site(&zone), Rotation::new(0));
+    let asked = query("x.y.cut.p.example", RecordType::A);
+    let reply = site.ask_with(&mut rotation, Via::Datagram, &asked).unwrap();
+    assert!(!reply.metadata.truncation);
+    assert_eq!(lines(&reply.additionals), ["ns.cut.p.example. 300 A 192.0.2.1"]);
+    let reply = site.ask_with(&mut rotation, Via::Stream, &asked).unwrap();
+    assert_eq!((reply.authorities.len(), reply.additionals.len()), (2, 101));
+}

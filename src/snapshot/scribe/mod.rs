@@ -257,16 +257,21 @@ impl<'p> Scribe<'p> {
 
     fn push_referral(&mut self, anchor: Anchor<'_>, cut: NodeId, draft: &mut Draft) {
         let cut_name = self.table.name(cut);
+        let (mut inside, mut elsewhere) = (Vec::new(), Vec::new());
         for (_, record) in self.sheet.rrset(self.plan, self.table, cut, RecordType::NS) {
             draft.authorities.push(anchor, Owner::Name(&record.spelled), record.ttl, &record.rdata);
             let RData::NS(ns) = &record.rdata else { continue };
             let host = Name::from(&ns.0);
-            draft.additionals_required |= name::is_within(host.as_wire(), cut_name);
-            if let Some(id) = self.table.get(host.as_wire()) {
-                self.push_addresses(anchor, &ns.0, id, &mut draft.additionals);
-            }
+            let hosts = if name::is_within(host.as_wire(), cut_name) { &mut inside } else { &mut elsewhere };
+            hosts.extend(self.table.get(host.as_wire()).map(|id| (&ns.0, id)));
         }
-        draft.additionals_required &= draft.additionals.count > 0;
+        for (host, id) in inside {
+            self.push_addresses(anchor, host, id, &mut draft.additionals);
+        }
+        draft.required = (draft.additionals.bytes.len() as u32, draft.additionals.count);
+        for (host, id) in elsewhere {
+            self.push_addresses(anchor, host, id, &mut draft.additionals);
+        }
     }
 }
 

@@ -54,8 +54,9 @@ pub(crate) struct Template {
     pub(crate) flags: u16,
     /// Records in each section, apart from the rings'.
     pub(crate) counts: Counts,
-    /// Whether a reply without them would be incomplete: glue (RFC 9471 §3.1).
-    pub(crate) additionals_required: bool,
+    /// How many bytes of the additional records, and how many records, a reply would be incomplete without: glue
+    /// (RFC 9471 §3.1).
+    required: (u32, u16),
     /// Whether it is answered for want of live members.
     pub(crate) fails_open: bool,
     anchor_len: u8,
@@ -108,7 +109,8 @@ pub(super) struct Draft {
     pub(super) window: u16,
     pub(super) authorities: Records,
     pub(super) additionals: Records,
-    pub(super) additionals_required: bool,
+    /// Those that have to be there come first: so many bytes and records.
+    pub(super) required: (u32, u16),
     /// Additional records of each record of the ring; empty, or as long as the ring.
     pub(super) extra: Vec<Records>,
     /// How the records of the ring are chosen.
@@ -161,7 +163,7 @@ impl Answers {
             record_type: draft.record_type,
             flags: QR | draft.flags,
             counts,
-            additionals_required: draft.additionals_required,
+            required: draft.required,
             fails_open: draft.fails_open,
             anchor_len: anchor_len as u8,
             untouched_len: if serial == NO_SERIAL { anchor_len as u8 } else { 0 },
@@ -244,6 +246,12 @@ impl Answers {
     pub(crate) fn additional(&self, template: &Template) -> Run<'_> {
         let bytes = &self.bytes[template.optional as usize..template.end as usize];
         Run { bytes, count: template.counts.0 as u16 }
+    }
+
+    /// Those of them that may not be left out.
+    pub(crate) fn required(&self, template: &Template) -> Run<'_> {
+        let (start, (len, count)) = (template.optional as usize, template.required);
+        Run { bytes: &self.bytes[start..start + len as usize], count }
     }
 
     /// Who of the ring is answered, and in which order. `turn`: a fraction of 2^32 of the ring; `network`: what
