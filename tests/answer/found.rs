@@ -55,3 +55,10 @@ fn addresses_that_are_no_glue_do_not_truncate_a_referral() {
     let reply = site.ask_with(&mut rotation, Via::Stream, &asked).unwrap();
     assert_eq!((reply.authorities.len(), reply.additionals.len()), (2, 101));
 }
+
+#[test]
+fn nobody_is_told_the_address_of_a_wildcard() {
+    let site = site("*.w HTTPS 1 . port=8443\n*.w A 192.0.2.1\nw2 HTTPS 1 . port=8443\nw2 A 192.0.2.2\n");
+    assert!(site.ask("x.w.p.example", RecordType::HTTPS).additionals.is_empty());
+    assert_eq!(site.ask("w2.p.example", RecordType::HTTPS).additionals.len(), 1);
+}

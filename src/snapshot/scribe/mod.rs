@@ -189,7 +189,13 @@ impl<'p> Scribe<'p> {
             RData::SRV(srv) => &srv.target,
             RData::MX(mx) => &mx.exchange,
             RData::NS(ns) => &ns.0,
-            RData::SVCB(svcb) | RData::HTTPS(HTTPS(svcb)) if svcb.target_name.is_root() => &record.spelled,
+            // The owner itself; what that is below a wildcard, only the question knows.
+            RData::SVCB(svcb) | RData::HTTPS(HTTPS(svcb)) if svcb.target_name.is_root() => {
+                if record.spelled.is_wildcard() {
+                    return addresses;
+                }
+                &record.spelled
+            }
             RData::SVCB(svcb) | RData::HTTPS(HTTPS(svcb)) => &svcb.target_name,
             _ => return addresses,
         };
