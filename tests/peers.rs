@@ -1,9 +1,14 @@
 //! Beside other servers: whether they answer as onstage does, and what they make of what it answers.
 
+mod ask;
 mod delegation;
 mod differential;
 mod encrypted;
+mod generate;
 mod process;
+mod questions;
 mod rules;
+mod told;
+mod zone;
 
 pub use process::available;

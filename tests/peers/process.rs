@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -52,20 +52,43 @@ impl Peer {
         Self::start("BIND", addr, command, folder, asked)
     }
 
-    /// NSD with one zone.
-    pub fn nsd(zone: &str, file: &Path) -> Self {
+    /// NSD with these zones, by name and file.
+    pub fn nsd(zones: &[(String, PathBuf)]) -> Self {
         let (folder, addr) = (tempfile::tempdir().unwrap(), free());
-        let (dir, ip, port, file) = (folder.path().display(), addr.ip(), addr.port(), file.display());
+        let (dir, ip, port) = (folder.path().display(), addr.ip(), addr.port());
+        let listed =
+            zones.iter().map(|(zone, file)| format!("zone:\n name: {zone}\n zonefile: {}\n", file.display()));
         let config = format!(
             "server:\n ip-address: {ip}@{port}\n server-count: 1\n username: \"\"\n chroot: \"\"\n zonesdir: \"{dir}\"\n\
              database: \"\"\n pidfile: \"{dir}/nsd.pid\"\n xfrdfile: \"{dir}/xfrd.state\"\n zonelistfile: \"{dir}/zone.list\"\n\
-             xfrdir: \"{dir}\"\n minimal-responses: yes\n refuse-any: no\n rrl-ratelimit: 0\n ipv4-edns-size: 1232\nremote-control:\n control-enable: no\n\
-             zone:\n name: {zone}\n zonefile: {file}\n"
+             xfrdir: \"{dir}\"\n minimal-responses: yes\n refuse-any: no\n rrl-ratelimit: 0\n ipv4-edns-size: 1232\n\
+             remote-control:\n control-enable: no\n{}",
+            listed.collect::<String>()
         );
         fs::write(folder.path().join("nsd.conf"), config).unwrap();
         let mut command = Command::new("nsd");
         command.args(["-d", "-c"]).arg(folder.path().join("nsd.conf"));
-        Self::start("NSD", addr, command, folder, zone)
+        Self::start("NSD", addr, command, folder, &zones[0].0)
+    }
+
+    /// Knot with these zones, by name and file.
+    pub fn knot(zones: &[(String, PathBuf)]) -> Self {
+        let (folder, addr) = (tempfile::tempdir().unwrap(), free());
+        let (dir, ip, port) = (folder.path().display(), addr.ip(), addr.port());
+        let listed =
+            zones.iter().map(|(zone, file)| format!(" - domain: {zone}\n   file: {}\n", file.display()));
+        let config = format!(
+            "server:\n rundir: {dir}\n listen: {ip}@{port}\n udp-max-payload: 1232\n tcp-idle-timeout: 60\n \
+             udp-workers: 1\n tcp-workers: 1\n background-workers: 1\n\
+             log:\n - target: stderr\n   any: warning\ndatabase:\n storage: {dir}\n\
+             template:\n - id: default\n   storage: {dir}\n   semantic-checks: off\n   journal-content: none\n\
+             zone:\n{}",
+            listed.collect::<String>()
+        );
+        fs::write(folder.path().join("knot.conf"), config).unwrap();
+        let mut command = Command::new("knotd");
+        command.arg("-c").arg(folder.path().join("knot.conf"));
+        Self::start("Knot", addr, command, folder, &zones[0].0)
     }
 
     /// Unbound as the resolver of clients: it knows who has `zone`, and follows delegations from there.

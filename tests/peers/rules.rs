@@ -1,84 +1,49 @@
-//! What of two replies must be the same, and the differences that RFCs allow.
+//! The differences that RFCs allow, or that a peer alone has: each has a name, the peers it is about, and a reason.
 
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::{Name, Record, RecordType};
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType;
 
-use super::differential::Question;
-use crate::harness::lines;
+use super::ask::Question;
+use super::told::{Told, owner};
 
-/// What is compared of a reply. Records are lines without case, sorted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    rcode: ResponseCode,
-    aa: bool,
-    tc: bool,
-    rd: bool,
-    ra: bool,
-    ad: bool,
-    edns: Option<(u8, bool)>,
-    answer: Vec<String>,
-    authority: Vec<String>,
-    additional: Vec<String>,
-}
-
-impl Told {
-    pub fn of(reply: &Message) -> Self {
-        let section = |records: &[Record]| {
-            let mut lines: Vec<String> =
-                lines(records).iter().map(|line| line.to_ascii_lowercase()).collect();
-            lines.sort();
-            lines
-        };
-        Self {
-            rcode: reply.metadata.response_code,
-            aa: reply.metadata.authoritative,
-            tc: reply.metadata.truncation,
-            rd: reply.metadata.recursion_desired,
-            ra: reply.metadata.recursion_available,
-            ad: reply.metadata.authentic_data,
-            edns: reply.edns.as_ref().map(|edns| (edns.version(), edns.flags().dnssec_ok)),
-            answer: section(&reply.answers),
-            authority: section(&reply.authorities),
-            additional: section(&reply.additionals),
-        }
-    }
-
-    /// The addresses without which a delegation cannot be followed: those below the name that is delegated.
-    fn glue(&self) -> Vec<&String> {
-        let cuts = self.authority.iter().filter(|line| line.contains(" ns "));
-        let suffixes: Vec<String> = cuts.map(|line| format!(".{}", owner(line))).collect();
-        let below = |line: &&String| suffixes.iter().any(|suffix| owner(line).ends_with(suffix));
-        if self.aa { Vec::new() } else { self.additional.iter().filter(below).collect() }
-    }
-
-    /// Whether `target` is where a record of the answer or the authority points.
-    fn mentions(&self, target: &str) -> bool {
-        let mut shown = self.answer.iter().chain(&self.authority);
-        shown.any(|line| line.rsplit(' ').next() == Some(target))
-    }
-}
-
-fn owner(line: &str) -> &str {
-    line.split(' ').next().unwrap_or_default()
-}
-
-/// A difference that an RFC allows.
+/// A difference that is allowed.
 pub struct Rule {
     pub name: &'static str,
+    /// Whose replies differ so.
+    pub peers: &'static [&'static str],
     /// Levels what may differ between our reply and theirs; true if something did.
     pub level: fn(&Question, &mut Told, &mut Told) -> bool,
 }
 
-/// In the order they are applied; each must be needed. What a rule does not level must still be the same.
-pub const RULES: [Rule; 4] = [
+const EVERYONE: &[&str] = &["BIND", "NSD", "Knot"];
+
+/// In the order they are applied; each must be needed by each of its peers. What a rule does not level must still be the
+/// same.
+pub const RULES: &[Rule] = &[
     // RFC 8482 §4.2: ANY may be answered with a HINFO record in place of all that there is.
-    Rule { name: "rfc8482-any", level: any },
-    // RFC 2181 §9: the records of a truncated reply are not to be used, so that it does not matter how many are left.
-    Rule { name: "rfc2181-truncated", level: truncated },
-    // RFC 1034 §4.3.2 step 6, RFC 2181 §9: additional records are a help that may be left out. Glue is not, RFC 9471.
-    Rule { name: "rfc1034-additional", level: additional },
+    Rule { name: "rfc8482-any", peers: EVERYONE, level: any },
+    // RFC 6672 §3.2 step 3c looks the new name up whatever the type is, RFC 1034 §4.3.2 step 3a ends at a CNAME that
+    // ANY matches. BIND and onstage end there, too.
+    Rule { name: "rfc6672-any", peers: &["NSD", "Knot"], level: any_below_dname },
+    // RFC 2181 §9: a truncated reply is not to be used, so that it does not matter how much of it is left, nor what was
+    // found behind the first CNAME.
+    Rule { name: "rfc2181-truncated", peers: EVERYONE, level: truncated },
     // RFC 1034 §3.6.2 calls a CNAME loop an error, and does not say how often it is followed.
-    Rule { name: "rfc1034-cname-loop", level: cname_loop },
+    Rule { name: "rfc1034-loop", peers: EVERYONE, level: turning },
+    // RFC 1035 §4.1.4: compression may be used or not. A reply that fits only because of it may be truncated.
+    Rule { name: "rfc1035-compression", peers: EVERYONE, level: compression },
+    // RFC 9471 §3.1 wants TC where glue does not fit; BIND 9.18 leaves out what is not that of the first server.
+    Rule { name: "bind-glue", peers: &["BIND"], level: glue_left_out },
+    // NSD 4.6 adds addresses in the order of the servers, those of hosts elsewhere too, and stops at what does not fit.
+    Rule { name: "nsd-glue", peers: &["NSD"], level: glue_behind_others },
+    // RFC 2308 §2 wants the SOA, and RFC 2181 §9 TC where it does not fit; Knot leaves it out behind a CNAME.
+    Rule { name: "knot-soa", peers: &["Knot"], level: soa_left_out },
+    // RFC 9471 §3.2 wants no TC for addresses that are not below the cut; NSD sets it for all.
+    Rule { name: "nsd-truncates", peers: &["NSD"], level: truncated_for_siblings },
+    // RFC 6672 §3.2: YXDOMAIN, and that is all. Knot goes on with the target of the DNAME itself, or adds an SOA.
+    Rule { name: "knot-yxdomain", peers: &["Knot"], level: too_long },
+    // RFC 1034 §4.3.2 step 6, RFC 2181 §9: additional records are a help that may be left out. Glue is not, RFC 9471.
+    Rule { name: "rfc1034-additional", peers: EVERYONE, level: additional },
 ];
 
 fn any(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
@@ -91,13 +56,96 @@ fn any(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
     true
 }
 
+fn any_below_dname(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
+    let goes_on =
+        ours.has("dname") && ours.has("cname") && ours.answer.iter().all(|line| theirs.answer.contains(line));
+    if question.record_type != RecordType::ANY || !(goes_on || theirs.tc && ours.tc) || ours == theirs {
+        return false;
+    }
+    ours.clone_from(theirs);
+    true
+}
+
 fn truncated(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
     if !(ours.tc && theirs.tc) || ours == theirs {
         return false;
     }
+    ours.rcode = theirs.rcode;
+    ours.level_records(theirs);
+    true
+}
+
+fn turning(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
+    let all_links =
+        |told: &Told| told.answer.iter().all(|line| line.contains(" cname ") || line.contains(" dname "));
+    let turns = theirs.turns() || ours.turns();
+    if !turns || !all_links(ours) || !all_links(theirs) || ours == theirs {
+        return false;
+    }
     ours.answer.clone_from(&theirs.answer);
-    ours.authority.clone_from(&theirs.authority);
+    ours.tc = theirs.tc;
+    if theirs.rcode == ResponseCode::ServFail {
+        ours.rcode = theirs.rcode;
+    }
+    true
+}
+
+fn compression(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
+    let whole = if ours.tc { &theirs } else { &ours };
+    if ours.tc == theirs.tc || whole.size.0 <= question.limit {
+        return false;
+    }
+    ours.clone_from(theirs);
+    true
+}
+
+fn glue_left_out(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
+    let (all, some) = (ours.glue(), theirs.glue());
+    let fewer = some.len() < all.len() && some.iter().all(|line| all.contains(line));
+    if theirs.tc || !fewer || ours.size.0 <= question.limit {
+        return false;
+    }
     ours.additional.clone_from(&theirs.additional);
+    true
+}
+
+fn glue_behind_others(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
+    let (all, some) = (ours.glue(), theirs.glue());
+    let fewer = some.len() < all.len() && some.iter().all(|line| all.contains(line));
+    if theirs.tc || ours.tc || !fewer || !ours.has_server_elsewhere() {
+        return false;
+    }
+    ours.additional.clone_from(&theirs.additional);
+    true
+}
+
+fn soa_left_out(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
+    let lacks = ours.tc && !theirs.tc && theirs.has("cname") && theirs.authority.is_empty();
+    if !lacks || theirs.rcode != ResponseCode::NXDomain || question.limit > 512 {
+        return false;
+    }
+    ours.clone_from(theirs);
+    true
+}
+
+fn truncated_for_siblings(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
+    let applies = theirs.tc && !ours.tc && !ours.aa && ours.authority == theirs.authority;
+    if !applies || ours.glue().len() < theirs.glue().len() {
+        return false;
+    }
+    ours.tc = true;
+    ours.additional.clone_from(&theirs.additional);
+    true
+}
+
+fn too_long(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
+    let same_start = ours.answer.iter().all(|line| theirs.answer.contains(line));
+    let applies = ours.rcode == ResponseCode::YXDomain && ours.authority.is_empty() && same_start;
+    if !applies || ours == theirs {
+        return false;
+    }
+    ours.rcode = theirs.rcode;
+    ours.level_records(theirs);
     true
 }
 
@@ -111,20 +159,5 @@ fn additional(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
         return false;
     }
     ours.additional.clone_from(&theirs.additional);
-    true
-}
-
-fn cname_loop(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
-    let zone = Name::from_ascii("p.example.").unwrap();
-    let turning =
-        ["loop", "a.loop"].map(|label| Name::from_ascii(label).unwrap().append_domain(&zone).unwrap());
-    let all_turn = |told: &Told| told.answer.iter().all(|line| line.contains("loop.p.example. 300 cname "));
-    if !turning.contains(&question.name) || !all_turn(ours) || !all_turn(theirs) || ours == theirs {
-        return false;
-    }
-    ours.answer.clone_from(&theirs.answer);
-    if theirs.rcode == ResponseCode::ServFail {
-        ours.rcode = theirs.rcode;
-    }
     true
 }
