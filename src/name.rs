@@ -189,7 +189,8 @@ pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, &'static str> {
 
 /// `name`, which is below `ancestor`, with `target` in its place (RFC 6672 §2.2). `None`: it would be too long.
 pub(crate) fn substitute(name: &Spelled, ancestor: &Name, target: &Spelled) -> Option<Spelled> {
-    let kept = usize::from(name.num_labels()).checked_sub(labels(ancestor.as_wire()).count())?;
+    // Not `num_labels`, which does not count a wildcard's first label.
+    let kept = name.iter().count().checked_sub(labels(ancestor.as_wire()).count())?;
     let labels: Vec<&[u8]> = name.iter().take(kept).chain(target.iter()).collect();
     let mut name = Spelled::from_labels(labels).ok()?;
     name.set_fqdn(true);

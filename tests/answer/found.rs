@@ -62,3 +62,10 @@ fn nobody_is_told_the_address_of_a_wildcard() {
     assert!(site.ask("x.w.p.example", RecordType::HTTPS).additionals.is_empty());
     assert_eq!(site.ask("w2.p.example", RecordType::HTTPS).additionals.len(), 1);
 }
+
+#[test]
+fn a_dname_redirects_names_that_look_like_wildcards() {
+    let reply = site("alias CNAME *.d\nd DNAME elsewhere.\n").ask("alias.p.example", RecordType::A);
+    let wanted = "*.d.p.example. 300 CNAME *.elsewhere.";
+    assert!(lines(&reply.answers).contains(&wanted.to_owned()), "{reply}");
+}
