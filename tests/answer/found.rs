@@ -69,3 +69,14 @@ fn a_dname_redirects_names_that_look_like_wildcards() {
     let wanted = "*.d.p.example. 300 CNAME *.elsewhere.";
     assert!(lines(&reply.answers).contains(&wanted.to_owned()), "{reply}");
 }
+
+#[test]
+fn ds_behind_an_alias_is_answered_on_this_side_of_the_cut() {
+    let site = site("a CNAME s\nb CNAME u\ns NS ns.elsewhere.\ns DS 1 13 2 00ff\nu NS ns.elsewhere.\n");
+    let signed = site.ask("a.p.example", RecordType::DS);
+    assert_eq!((signed.answers.len(), signed.authorities.len()), (2, 0), "{signed}");
+    let unsigned = site.ask("b.p.example", RecordType::DS);
+    assert_eq!((unsigned.answers.len(), unsigned.authorities[0].record_type()), (1, RecordType::SOA));
+    let below = site.ask("b.p.example", RecordType::A);
+    assert_eq!((below.answers.len(), below.authorities[0].record_type()), (1, RecordType::NS));
+}

@@ -5,7 +5,7 @@ use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 
 use super::{Scribe, Subject, any};
 use crate::name::{self, Name};
-use crate::snapshot::table::{Found, NodeId};
+use crate::snapshot::table::{Found, NodeId, Role};
 use crate::snapshot::template::{ANY_OTHER_TYPE, Draft, NXDOMAIN, YXDOMAIN};
 use crate::snapshot::wire::{Anchor, Owner, Pointers};
 use crate::units::Ttl;
@@ -65,11 +65,27 @@ impl<'p> Scribe<'p> {
                 }
             }
         }
+        drafts.extend(self.ds_behind(subject, &chain));
         let mut otherwise = Draft { record_type: ANY_OTHER_TYPE, ..self.draft(subject, RecordType::CNAME) };
         push_chain(subject, &chain, &mut otherwise);
         self.push_end(subject, end, &mut otherwise);
         drafts.push(otherwise);
         drafts
+    }
+
+    /// The answer to DS where a chain ends at a delegation: that type is on our side of it (RFC 4035 §3.1.4.1).
+    fn ds_behind(&mut self, subject: Subject<'_>, chain: &[Link]) -> Option<Draft> {
+        let owner = chain.iter().rev().find_map(Link::target)?;
+        let Found::Data(cut) = self.table.find(Name::from(owner).as_wire(), true) else { return None };
+        if self.table.node(cut).role != Role::Cut {
+            return None;
+        }
+        let mut draft = self.draft(subject, RecordType::DS);
+        push_chain(subject, chain, &mut draft);
+        if !self.push_rrset(subject, &mut draft, Some(owner), cut, RecordType::DS) {
+            self.push_soa(subject.fixed, self.table.node(cut).zone, &mut draft);
+        }
+        Some(draft)
     }
 
     /// RFC 1034 §4.3.2 step 3a, again and again: the CNAMEs from a name on, those that DNAMEs stand for among them,
