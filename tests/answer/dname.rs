@@ -114,7 +114,7 @@ fn the_case_of_what_was_asked_is_kept() {
 #[test]
 fn what_does_not_fit_is_truncated() {
     let site = Site::new(plan_of_zone(ZONE));
-    let asked = query(&format!("{0}.{0}.loop.p.example", "b".repeat(60)), RecordType::A);
+    let asked = query(&format!("{0}.{0}.first.p.example", "b".repeat(63)), RecordType::A);
     let reply = site.ask_with(&mut Rotation::new(0), Via::Datagram, &asked).unwrap();
     assert!(reply.metadata.truncation && reply.answers.is_empty());
 }
