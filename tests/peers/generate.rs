@@ -44,6 +44,8 @@ enum Target {
     Planned(Index, Labels),
     /// Any name of the zone.
     Path(Labels),
+    /// A name of another zone.
+    Neighbour(Index, Labels),
     /// So long that what a DNAME makes of a name may be too long.
     Long,
     Outside,
@@ -84,6 +86,7 @@ fn target() -> impl Strategy<Value = Target> {
         6 => (any::<Index>(), below).prop_map(|(index, below)| Target::Planned(index, below)),
         3 => path().prop_map(Target::Path),
         1 => Just(Target::Outside),
+        1 => (any::<Index>(), path()).prop_map(|(index, path)| Target::Neighbour(index, path)),
     ]
 }
 
@@ -120,18 +123,21 @@ fn plan() -> impl Strategy<Value = Plan> {
     (path(), ttl, kind()).prop_map(|(path, ttl, kind)| Plan { path, ttl, kind })
 }
 
-/// The next zones of a runner, at `origins`.
+/// The next zones of a runner, at `origins`. One that is right below another is delegated by it.
 pub fn zones(runner: &mut TestRunner, origins: &[String]) -> Vec<Zone> {
     let plans = vec(plan(), 50..90);
     let mut drawn = || plans.new_tree(runner).unwrap().current();
-    origins.iter().map(|origin| assemble(origin, &drawn())).collect()
+    origins.iter().map(|origin| assemble(origin, origins, &drawn())).collect()
 }
 
 /// What of the plans may stand together, in one zone. Records that lead to hosts are added once these are known.
-fn assemble(origin: &str, plans: &[Plan]) -> Zone {
+fn assemble(origin: &str, origins: &[String], plans: &[Plan]) -> Zone {
     let mut zone = Zone::new(origin);
+    for child in origins.iter().filter_map(|child| child.strip_suffix(&format!(".{origin}"))) {
+        zone.cut(&vec![child.to_owned()], 300, &[("ns1".to_owned(), true, false)], true);
+    }
     for plan in plans {
-        place(&mut zone, plan, plans);
+        place(&mut zone, plan, &|target| aim(origin, origins, target, plans));
     }
     for Plan { path, ttl, kind } in plans {
         let hosts = zone.hosts();
@@ -157,10 +163,7 @@ fn assemble(origin: &str, plans: &[Plan]) -> Zone {
     zone
 }
 
-fn place(zone: &mut Zone, plan: &Plan, plans: &[Plan]) {
-    let Plan { path, ttl, kind } = plan;
-    let origin = zone.origin.clone();
-    let aim = |target: &Target| aim(&origin, target, plans);
+fn place(zone: &mut Zone, Plan { path, ttl, kind }: &Plan, aim: &dyn Fn(&Target) -> String) {
     match kind {
         Kind::Addresses { v4, v6 } => {
             zone.add(path, *ttl, "A", (0..*v4).map(|i| format!("192.0.2.{i}")).collect());
@@ -198,8 +201,13 @@ fn place(zone: &mut Zone, plan: &Plan, plans: &[Plan]) {
     }
 }
 
-fn aim(origin: &str, target: &Target, plans: &[Plan]) -> String {
+fn aim(origin: &str, origins: &[String], target: &Target, plans: &[Plan]) -> String {
+    let mut origin = origin;
     let path = match target {
+        Target::Neighbour(index, path) => {
+            origin = index.get::<String>(origins);
+            path.clone()
+        }
         Target::Planned(index, below) => [&below[..], &index.get(plans).path].concat(),
         Target::Path(path) => path.clone(),
         Target::Long => [LONG; 3].map(str::to_owned).to_vec(),

@@ -5,6 +5,7 @@ use hickory_proto::rr::RecordType;
 
 use super::ask::Question;
 use super::told::{Told, owner};
+use super::zone::zone_of;
 
 /// A difference that is allowed.
 pub struct Rule {
@@ -28,14 +29,17 @@ pub const RULES: &[Rule] = &[
     // RFC 2181 §9: a truncated reply is not to be used, so that it does not matter how much of it is left, nor what was
     // found behind the first CNAME.
     Rule { name: "rfc2181-truncated", peers: EVERYONE, level: truncated },
-    // RFC 1034 §3.6.2 calls a CNAME loop an error, and does not say how often it is followed.
-    Rule { name: "rfc1034-loop", peers: EVERYONE, level: turning },
+    // RFC 1034 §3.6.2 calls a CNAME loop an error, and does not say how often it is followed; the same goes for DNAMEs that
+    // lead below themselves.
+    Rule { name: "rfc1034-endless", peers: EVERYONE, level: endless },
+    // RFC 1034 §4.3.2 step 3a goes back to step 2, to whatever zone the next name is in; BIND and Knot stay in the zone of
+    // the question, as a resolver will not believe the rest (RFC 2181 §5.4.1).
+    Rule { name: "rfc1034-other-zone", peers: &["BIND", "Knot"], level: other_zone },
     // RFC 1035 §4.1.4: compression may be used or not. A reply that fits only because of it may be truncated.
     Rule { name: "rfc1035-compression", peers: EVERYONE, level: compression },
-    // RFC 9471 §3.1 wants TC where glue does not fit; BIND 9.18 leaves out what is not that of the first server.
-    Rule { name: "bind-glue", peers: &["BIND"], level: glue_left_out },
-    // NSD 4.6 adds addresses in the order of the servers, those of hosts elsewhere too, and stops at what does not fit.
-    Rule { name: "nsd-glue", peers: &["NSD"], level: glue_behind_others },
+    // RFC 9471 §3.1 wants TC where glue does not fit. BIND 9.18 and NSD 4.6 add addresses in the order of the servers, those
+    // of hosts elsewhere among them, and leave out what does not fit.
+    Rule { name: "glue-left-out", peers: &["BIND", "NSD"], level: glue_left_out },
     // RFC 2308 §2 wants the SOA, and RFC 2181 §9 TC where it does not fit; Knot leaves it out behind a CNAME.
     Rule { name: "knot-soa", peers: &["Knot"], level: soa_left_out },
     // RFC 9471 §3.2 wants no TC for addresses that are not below the cut; NSD sets it for all.
@@ -75,18 +79,27 @@ fn truncated(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
     true
 }
 
-fn turning(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
+fn endless(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
     let all_links =
         |told: &Told| told.answer.iter().all(|line| line.contains(" cname ") || line.contains(" dname "));
-    let turns = theirs.turns() || ours.turns();
-    if !turns || !all_links(ours) || !all_links(theirs) || ours == theirs {
+    let is_endless = theirs.is_endless() || ours.is_endless();
+    if !is_endless || !all_links(ours) || !all_links(theirs) || ours == theirs {
         return false;
     }
     ours.answer.clone_from(&theirs.answer);
-    ours.tc = theirs.tc;
-    if theirs.rcode == ResponseCode::ServFail {
-        ours.rcode = theirs.rcode;
+    (ours.rcode, ours.tc) = (theirs.rcode, theirs.tc);
+    true
+}
+
+fn other_zone(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
+    let same_start = ours.tc || theirs.answer.iter().all(|line| ours.answer.contains(line));
+    let ends = theirs.rcode == ResponseCode::NoError && theirs.authority.is_empty() && !theirs.tc;
+    let asked = question.name.to_string().to_ascii_lowercase();
+    let leaves = theirs.end_of_chain(&asked).is_some_and(|end| zone_of(end) != zone_of(&asked));
+    if !same_start || !ends || !leaves || ours == theirs {
+        return false;
     }
+    ours.clone_from(theirs);
     true
 }
 
@@ -102,17 +115,8 @@ fn compression(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool 
 fn glue_left_out(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
     let (all, some) = (ours.glue(), theirs.glue());
     let fewer = some.len() < all.len() && some.iter().all(|line| all.contains(line));
-    if theirs.tc || !fewer || ours.size.0 <= question.limit {
-        return false;
-    }
-    ours.additional.clone_from(&theirs.additional);
-    true
-}
-
-fn glue_behind_others(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
-    let (all, some) = (ours.glue(), theirs.glue());
-    let fewer = some.len() < all.len() && some.iter().all(|line| all.contains(line));
-    if theirs.tc || ours.tc || !fewer || !ours.has_server_elsewhere() {
+    let full = ours.size.0 > question.limit || ours.has_server_elsewhere();
+    if theirs.tc || ours.tc || !fewer || !full {
         return false;
     }
     ours.additional.clone_from(&theirs.additional);
@@ -121,7 +125,8 @@ fn glue_behind_others(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool 
 
 fn soa_left_out(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
     let lacks = ours.tc && !theirs.tc && theirs.has("cname") && theirs.authority.is_empty();
-    if !lacks || theirs.rcode != ResponseCode::NXDomain || question.limit > 512 {
+    let is_negative = matches!(theirs.rcode, ResponseCode::NXDomain | ResponseCode::NoError);
+    if !lacks || !is_negative || question.limit > 512 {
         return false;
     }
     ours.clone_from(theirs);
@@ -129,7 +134,8 @@ fn soa_left_out(question: &Question, ours: &mut Told, theirs: &mut Told) -> bool
 }
 
 fn truncated_for_siblings(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
-    let applies = theirs.tc && !ours.tc && !ours.aa && ours.authority == theirs.authority;
+    let refers = ours.has("ns") && ours.answer == theirs.answer && ours.authority == theirs.authority;
+    let applies = refers && theirs.tc && !ours.tc;
     if !applies || ours.glue().len() < theirs.glue().len() {
         return false;
     }
@@ -144,7 +150,7 @@ fn too_long(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
     if !applies || ours == theirs {
         return false;
     }
-    ours.rcode = theirs.rcode;
+    (ours.rcode, ours.tc) = (theirs.rcode, theirs.tc);
     ours.level_records(theirs);
     true
 }
@@ -152,7 +158,8 @@ fn too_long(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
 fn additional(_: &Question, ours: &mut Told, theirs: &mut Told) -> bool {
     let helps = |line: &String| {
         let is_address = matches!(line.split(' ').nth(2), Some("a" | "aaaa"));
-        is_address && ours.mentions(owner(line)) || theirs.additional.contains(line)
+        let is_behind_alias = matches!(line.split(' ').nth(2), Some("svcb" | "https")); // RFC 9460 §4.1
+        (is_address || is_behind_alias) && ours.mentions(owner(line)) || theirs.additional.contains(line)
     };
     let allowed = ours.glue() == theirs.glue() && ours.additional.iter().all(helps);
     if ours.additional == theirs.additional || !allowed {

@@ -1,5 +1,7 @@
 //! What of a reply must be the same.
 
+use std::collections::BTreeSet;
+
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinEncodable};
@@ -94,19 +96,54 @@ impl Told {
         records.any(|line| line.split(' ').nth(2) == Some(record_type))
     }
 
+    /// Owners and targets of the answer's CNAMEs.
+    fn links(&self) -> Vec<(&str, &str)> {
+        let links = self.answer.iter().filter(|line| line.contains(" cname "));
+        links.filter_map(|line| Some((owner(line), line.rsplit(' ').next()?))).collect()
+    }
+
+    /// Where the CNAMEs of the answer lead from a name.
+    pub fn end_of_chain<'t>(&'t self, asked: &str) -> Option<&'t str> {
+        let links = self.links();
+        let target = |from: &str| links.iter().find(|link| link.0 == from).map(|link| link.1);
+        std::iter::successors(target(asked), |at| target(at)).take(links.len()).last()
+    }
+
+    /// Whether the answer shows that there is no end: a loop, a DNAME that leads below itself, or more CNAMEs than anybody
+    /// follows.
+    pub fn is_endless(&self) -> bool {
+        let dnames = self.answer.iter().filter(|line| line.contains(" dname "));
+        let mut dnames =
+            dnames.filter_map(|line| line.rsplit(' ').next().map(|target| (owner(line), target)));
+        self.turns()
+            || self.links().len() > 9
+            || dnames.any(|(owner, target)| target.ends_with(&format!(".{owner}")))
+    }
+
     /// Whether CNAMEs of the answer lead back to where one of them started.
-    pub fn turns(&self) -> bool {
-        let links: Vec<(&str, &str)> = self
-            .answer
-            .iter()
-            .filter(|line| line.contains(" cname "))
-            .filter_map(|line| Some((owner(line), line.rsplit(' ').next()?)))
-            .collect();
+    fn turns(&self) -> bool {
+        let links = self.links();
         let target = |from: &str| links.iter().find(|link| link.0 == from).map(|link| link.1);
         links.iter().any(|&(start, _)| {
             let steps = std::iter::successors(target(start), |at| target(at)).take(links.len());
             steps.into_iter().any(|at| at == start)
         })
+    }
+
+    /// What it is an example of: an rcode, and words for what is special.
+    pub fn kinds(&self) -> Vec<String> {
+        let special = [
+            (self.tc, "truncated"),
+            (self.aa && self.answer.is_empty() && self.has("soa"), "no data"),
+            (!self.aa && self.has("ns"), "referral"),
+            (!self.aa && !self.glue().is_empty(), "glue"),
+            (self.is_endless(), "endless"),
+            (!self.links().is_empty() && self.has("ns"), "alias of a delegation"),
+            (!self.links().is_empty() && self.has("soa"), "alias of nothing"),
+        ];
+        let words = special.into_iter().filter(|(is, _)| *is).map(|(_, word)| word.to_owned());
+        let types = self.answer.iter().filter_map(|line| line.split(' ').nth(2)).map(str::to_owned);
+        words.chain(types).chain([format!("{:?}", self.rcode)]).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Takes over all sections.

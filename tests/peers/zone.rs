@@ -17,6 +17,22 @@ pub struct Zone {
     sets: BTreeMap<Labels, BTreeMap<&'static str, (u32, Vec<String>)>>,
 }
 
+/// A zone that another of them delegates.
+pub const CHILD: &str = "child.z00.test.";
+
+/// The apex of the zone that a name is in, where that is one of ours: they have two labels, but for the child.
+pub fn zone_of(name: &str) -> &str {
+    if name.ends_with(CHILD) {
+        return CHILD;
+    }
+    let above = |name: &str| name.find('.').is_some_and(|dot| name[dot + 1..].matches('.').count() >= 2);
+    let mut zone = name;
+    while above(zone) {
+        zone = zone.split_once('.').map_or(zone, |(_, rest)| rest);
+    }
+    zone
+}
+
 /// A name of a zone as text.
 pub fn absolute(path: &[String], origin: &str) -> String {
     let labels: String = path.iter().flat_map(|label| [label, "."]).collect();
