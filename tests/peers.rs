@@ -11,4 +11,6 @@ mod rules;
 mod told;
 mod zone;
 
+pub use generate::zones;
 pub use process::available;
+pub use questions::drawn;

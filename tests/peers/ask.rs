@@ -22,7 +22,7 @@ pub struct Question {
     pub told: String,
     /// How long a reply may be.
     pub limit: usize,
-    wire: Vec<u8>,
+    pub wire: Vec<u8>,
     stream: bool,
 }
 
