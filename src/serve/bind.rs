@@ -10,6 +10,9 @@ use crate::config::Tls;
 
 /// Room for a burst: a stall of some milliseconds at a few hundred thousand queries a second.
 const RECEIVE_BUFFER: usize = 4 << 20;
+/// Room for queries and replies on a TCP connection. The kernel's own limits are some MiB each, so that a thousand clients
+/// that ask and never read would hold all the memory that it has for TCP.
+const STREAM_BUFFER: usize = 64 << 10;
 const BACKLOG: i32 = 1024;
 /// How often a free UDP port is looked for whose TCP twin is free as well.
 const TRIES: usize = 32;
@@ -169,6 +172,9 @@ fn listener(addr: SocketAddr) -> io::Result<TcpListener> {
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    // Connections have what their listener had before it listened.
+    socket.set_send_buffer_size(STREAM_BUFFER)?;
+    socket.set_recv_buffer_size(STREAM_BUFFER)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -209,6 +215,19 @@ mod tests {
         let theirs = TcpListener::bind(LOOPBACK).unwrap();
         let refused = try_bind(theirs.local_addr().unwrap()).unwrap_err();
         assert_eq!((refused.protocol, refused.source.kind()), ("TCP", io::ErrorKind::AddrInUse));
+    }
+
+    #[test]
+    fn a_connection_holds_little_of_the_kernels_memory() {
+        let sockets = try_bind(LOOPBACK.parse().unwrap()).unwrap();
+        let _client = std::net::TcpStream::connect(sockets.local_addrs()[0]).unwrap();
+        let listener = &sockets.tcp[0];
+        listener.set_nonblocking(false).unwrap();
+        let (connection, _) = listener.accept().unwrap();
+        let connection = socket2::SockRef::from(&connection);
+        let most = 2 * STREAM_BUFFER; // socket(7): the kernel doubles it
+        assert!(connection.send_buffer_size().unwrap() <= most);
+        assert!(connection.recv_buffer_size().unwrap() <= most);
     }
 
     #[test]
