@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_connection_holds_little_of_the_kernels_memory() {
         let sockets = try_bind(LOOPBACK.parse().unwrap()).unwrap();
-        let _client = std::net::TcpStream::connect(sockets.local_addrs()[0]).unwrap();
+        let _client = std::net::TcpStream::connect(sockets.local_addrs().plain[0]).unwrap();
         let listener = &sockets.tcp[0];
         listener.set_nonblocking(false).unwrap();
         let (connection, _) = listener.accept().unwrap();
