@@ -70,6 +70,15 @@ fn told(zone: &Zone) -> Vec<String> {
 }
 
 #[test]
+fn what_cannot_be_written_is_not_read() {
+    let text = "@ 30 SOA ns h 1 2 3 4 5\n@ 30 NS ns\nns 30 A 192.0.2.1\nweb 30 HTTPS 1 . alpn=\n";
+    let mut sources = Sources::new(move |_: &Path| Ok(text.into()));
+    let mut report = Report::default();
+    assert!(zone::read("zone".as_ref(), Some(&origin()), &mut sources, &mut report).is_none());
+    assert_eq!(report.problems()[0].code, Code::ZoneBadRdata);
+}
+
+#[test]
 fn the_example_zones_are_good() {
     assert_eq!(read("zones/puppet.example.org.zone", "puppet.example.org").records.len(), 14);
     read("zones/example.org.zone", "example.org");

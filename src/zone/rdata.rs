@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, NULL, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
-use hickory_proto::serialize::binary::{BinDecoder, Restrict};
+use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, Restrict};
 use hickory_proto::serialize::txt::parse_ttl;
 
 use super::DNAME;
@@ -122,6 +122,8 @@ fn by_hickory(
         text.push(' ');
     }
     let read = RData::try_from_str(record_type, &text);
+    // It reads what it cannot write: an `alpn=` without a value.
+    let writable = |rdata: RData| rdata.to_bytes().map_err(|e| bad(e.to_string(), None)).map(|_| rdata);
     read.map_err(|e| match e.to_string() {
         // hickory writes these types itself, when it signs.
         why if why.contains("dynamically generated") => {
@@ -129,6 +131,7 @@ fn by_hickory(
         }
         why => bad(why, None),
     })
+    .and_then(writable)
 }
 
 /// The words of a record's data, one after another.
