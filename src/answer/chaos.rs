@@ -13,8 +13,8 @@ use super::edns::ExtendedError;
 use super::query::REFUSED;
 use super::{Peer, Reply};
 use crate::snapshot::counts::Counts;
+use crate::snapshot::flags::AA;
 
-const AA: u16 = 0x0400;
 const TYPE_TXT: u16 = 16;
 const TYPE_ANY: u16 = 255;
 /// The pointer to the question's name, TXT, CH, not to be cached (RFC 4892 §2.1).

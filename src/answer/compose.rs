@@ -7,13 +7,8 @@ use super::page::Page;
 use super::query::{HEADER, Query};
 use crate::snapshot::counts::Counts;
 use crate::snapshot::draw::Places;
+use crate::snapshot::flags::{OPCODE, QR, RCODE, RD, TC};
 use crate::snapshot::{Hit, Pieces, Snapshot};
-
-const QR: u16 = 0x8000;
-const OPCODE: u16 = 0x7800;
-const TC: u16 = 0x0200;
-const RD: u16 = 0x0100;
-const RCODE: u16 = 0x000f;
 
 /// A reply to a query whose question could be read.
 pub(super) struct Composer<'c, 'b> {
@@ -99,7 +94,13 @@ impl<'c, 'b> Composer<'c, 'b> {
         }
     }
 
-    /// Adds the records of a template behind what is there: all in a row where that is how they are and they fit.
+    #[inline]
+    pub(super) fn opt_len(&self) -> usize {
+        self.opt.as_ref().map_or(0, ReplyOpt::len)
+    }
+
+    /// Adds the records of a template behind what is there, piece by piece: those of a ring in the order that the policy
+    /// gives, and as many additional ones as there is room for.
     pub(super) fn append(&mut self, hit: &Hit<'_>, chance: &Chance<'_>, named: Named) -> Result<(), Full> {
         if let Some(opt) = &mut self.opt {
             if hit.template.fails_open {
@@ -109,28 +110,9 @@ impl<'c, 'b> Composer<'c, 'b> {
                 opt.tailor();
             }
         }
-        let start = self.page.len();
-        match hit.answers.image(hit.template, chance.turn) {
-            Some(image) if start + image.bytes.len() + self.opt_len() <= self.limit => {
-                self.page.put(image.bytes);
-                self.counts += image.counts;
-                let written = &mut self.page.written()[start..];
-                patch(self.snapshot, *hit, named, written, image.ring_len as usize);
-                Ok(())
-            }
-            _ => self.append_pieces(hit, &chance.choose(hit), named),
-        }
-    }
-
-    #[inline]
-    pub(super) fn opt_len(&self) -> usize {
-        self.opt.as_ref().map_or(0, ReplyOpt::len)
-    }
-
-    /// The same, piece by piece: records that are drawn, and as many additional ones as there is room for.
-    pub(super) fn append_pieces(&mut self, hit: &Hit<'_>, places: &Places, named: Named) -> Result<(), Full> {
         let (answers, template) = (hit.answers, hit.template);
         let (head, authority) = (answers.head(template), answers.authority(template));
+        let places = &chance.choose(hit);
         let ring = answers.ring(template, places);
         let ring_len = length(ring.clone());
         let start = self.page.len();

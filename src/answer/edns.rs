@@ -25,7 +25,7 @@ const PADDING: u16 = 12;
 const ERROR: u16 = 15;
 
 /// Encrypted replies are multiples of so many bytes (RFC 8467 §4.1).
-const PADDED: usize = 468;
+pub(crate) const PADDED: usize = 468;
 
 /// A query's OPT record.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +63,7 @@ impl<'q> PlainOpt<'q> {
     /// The record to send back: see [`Edns::reply`].
     #[inline(always)]
     pub(super) const fn reply(self, udp_size: u16) -> [u8; 11] {
-        let [high, low] = udp_size.to_be_bytes();
-        [0, 0, 41, high, low, 0, 0, self.0[7] & 0x80, 0, 0, 0]
+        record(udp_size, 0, self.0[7] & 0x80 != 0, 0)
     }
 }
 
@@ -212,12 +211,9 @@ impl ReplyOpt<'_> {
 
     /// Writes the record, with the upper bits of `rcode` (§6.1.3), at the end of a message of at most `limit` bytes.
     pub(super) fn write(&self, rcode: u16, limit: usize, page: &mut Page<'_>) {
-        let size = self.udp_size.to_be_bytes();
-        let flags = if self.dnssec_ok { 0x80 } else { 0 };
         let padding = if self.pads { padding(page.len() + self.len(), limit) } else { None };
         let length = (self.options_len() + padding.map_or(0, |len| 4 + len)) as u16;
-        let [high, low] = length.to_be_bytes();
-        page.put(&[0, 0, 41, size[0], size[1], (rcode >> 4) as u8, 0, flags, 0, high, low]);
+        page.put(&record(self.udp_size, rcode, self.dnssec_ok, length));
         if length > 0 {
             self.write_options(padding, page);
         }
@@ -262,6 +258,13 @@ impl ExtendedError {
             Self::Prohibited | Self::NotAuthoritative | Self::NotSupported => "",
         }
     }
+}
+
+/// An OPT record up to its options, which are `length` bytes (§6.1.2, §6.1.3).
+#[inline(always)]
+const fn record(udp_size: u16, rcode: u16, dnssec_ok: bool, length: u16) -> [u8; 11] {
+    let ([size_high, size_low], [high, low]) = (udp_size.to_be_bytes(), length.to_be_bytes());
+    [0, 0, 41, size_high, size_low, (rcode >> 4) as u8, 0, (dnssec_ok as u8) << 7, 0, high, low]
 }
 
 fn put_option(code: u16, parts: &[&[u8]], page: &mut Page<'_>) {

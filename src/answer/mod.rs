@@ -58,6 +58,9 @@ use edns::{Edns, ExtendedError, ReplyOpt};
 use page::Page;
 use query::{Query, Refusal, Subject};
 
+pub(crate) use edns::PADDED;
+pub(crate) use query::HEADER;
+
 pub use compose::truncate;
 pub use subnet::network;
 

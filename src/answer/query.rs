@@ -2,6 +2,7 @@
 
 use super::edns::Edns;
 use crate::name;
+use crate::snapshot::flags::{OPCODE, QR};
 
 /// FORMERR: the query cannot be read.
 pub(super) const FORMERR: u16 = 1;
@@ -13,10 +14,7 @@ pub(super) const REFUSED: u16 = 5;
 pub(super) const BADVERS: u16 = 16;
 
 /// The length of a header.
-pub(super) const HEADER: usize = 12;
-
-const QR: u16 = 0x8000;
-const OPCODE: u16 = 0x7800;
+pub(crate) const HEADER: usize = 12;
 
 const CLASS_IN: u16 = 1;
 const CLASS_CH: u16 = 3;

@@ -10,9 +10,7 @@ use super::query::{HEADER, Query};
 use super::{MIN_MESSAGE, Reply, Via, limit};
 use crate::snapshot::Snapshot;
 use crate::snapshot::counts::Counts;
-
-const RD: u16 = 0x0100;
-const RCODE: u16 = 0x000f;
+use crate::snapshot::flags::{RCODE, RD};
 
 /// The reply in `reply`; `None` where it takes more than this. `turn`: where a rotation starts.
 #[inline(never)]

@@ -10,15 +10,12 @@ use super::{Chance, Reply};
 use crate::name;
 use crate::snapshot::Hit;
 use crate::snapshot::counts::Counts;
+use crate::snapshot::flags::{RCODE, YXDOMAIN};
 
-/// YXDOMAIN: the name would be too long (§3.2).
-const YXDOMAIN: u16 = 6;
 const TYPE_CNAME: u16 = 5;
 const TYPE_ANY: u16 = 255;
 /// The most DNAMEs that one answer follows; a loop ends here.
 const MAX_CHAIN: usize = 16;
-/// The rcode bits of flags.
-const RCODE: u16 = 0x000f;
 
 impl<'c> Composer<'c, '_> {
     /// The reply to a question below the DNAME of `hit`.

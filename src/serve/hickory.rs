@@ -34,12 +34,7 @@ use tracing::error;
 use super::Manner;
 use super::tcp::reply_to;
 use super::tls::Shown;
-use crate::answer::{MAX_MESSAGE, Peer, Via};
-
-/// Replies are padded to multiples of so many bytes (RFC 8467 §4.1).
-const PADDED_TO: usize = 468;
-/// The length of a message's header.
-const HEADER: usize = 12;
+use crate::answer::{HEADER, MAX_MESSAGE, PADDED, Peer, Via};
 
 /// Starts listeners, and keeps them until they are to stop.
 #[derive(Debug)]
@@ -131,7 +126,7 @@ impl Reply {
     fn pad(&mut self) {
         if self.set_padding(0).is_some() {
             let bare = self.len();
-            let padded = bare.next_multiple_of(PADDED_TO).min(MAX_MESSAGE);
+            let padded = bare.next_multiple_of(PADDED).min(MAX_MESSAGE);
             self.set_padding(padded.saturating_sub(bare));
         }
     }

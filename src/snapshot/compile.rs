@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use hickory_proto::rr::RecordType;
 
+use super::flags::NXDOMAIN;
 use super::lineup::Lineup;
 use super::scribe::{Scribe, any};
 use super::table::{NodeId, Role, Slot, Table};
-use super::template::{Answers, NXDOMAIN};
+use super::template::Answers;
 use super::{Book, Snapshot, Terms, ZoneAnswers};
 use crate::config::Server;
 use crate::name::{self, Name};

@@ -13,6 +13,7 @@ mod account;
 mod compile;
 pub(crate) mod counts;
 pub(crate) mod draw;
+pub(crate) mod flags;
 mod lineup;
 mod scribe;
 pub(crate) mod table;

@@ -5,8 +5,9 @@ use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 
 use super::{Scribe, Subject, any};
 use crate::name::{self, Name};
+use crate::snapshot::flags::{NXDOMAIN, YXDOMAIN};
 use crate::snapshot::table::{Found, NodeId, Role};
-use crate::snapshot::template::{ANY_OTHER_TYPE, Draft, NXDOMAIN, YXDOMAIN};
+use crate::snapshot::template::{ANY_OTHER_TYPE, Draft};
 use crate::snapshot::wire::{Anchor, Owner, Pointers};
 use crate::units::Ttl;
 use crate::zone::{DNAME, Record};

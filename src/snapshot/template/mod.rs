@@ -14,19 +14,10 @@ mod image;
 
 use super::counts::Counts;
 use super::draw::{self, Order, Places};
+use super::flags::QR;
 use super::wire::Records;
 use crate::units::ZoneId;
 use image::Image;
-
-const QR: u16 = 0x8000;
-
-/// Set in a template's flags: the answer is authoritative (RFC 1035 §4.1.1).
-pub(crate) const AA: u16 = 0x0400;
-/// NXDOMAIN (RFC 1035 §4.1.1).
-pub(crate) const NXDOMAIN: u16 = 3;
-
-/// YXDOMAIN: a DNAME makes a name too long (RFC 6672 §3.2).
-pub(crate) const YXDOMAIN: u16 = 6;
 
 /// A template that serves whatever type is asked and has no template of its own.
 pub(crate) const ANY_OTHER_TYPE: u16 = 0;
