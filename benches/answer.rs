@@ -7,8 +7,9 @@ use std::sync::Arc;
 use divan::{Bencher, black_box};
 use onstage::answer::{MIN_MESSAGE, Peer, Rotation, Via, answer};
 use onstage::daemon::load;
+use onstage::health::Standing;
 use onstage::plan::Plan;
-use onstage::snapshot::{Compiler, Lineup, Snapshot};
+use onstage::snapshot::{Compiler, Lineup, Outlook, Snapshot};
 use onstage::units::{CookieSecret, PoolId, Serial};
 
 fn main() {
@@ -38,9 +39,9 @@ fn plan(names: usize) -> Arc<Plan> {
 
 fn lineups(plan: &Plan, live: bool) -> Vec<Lineup> {
     let lineup = |pool: &onstage::plan::Pool| {
-        let mut members = vec![true; pool.members.len()];
-        members[0] = live;
-        Lineup::of(pool, &members, None)
+        let mut members = vec![Standing::LIVE; pool.members.len()];
+        members[0] = if live { Standing::LIVE } else { Standing::Down };
+        Lineup::of(pool, &members, Outlook::Settled, None)
     };
     plan.pools.iter().map(lineup).collect()
 }

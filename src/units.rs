@@ -73,6 +73,32 @@ impl Share {
     }
 }
 
+/// How much of its usual part a member gets, in percent: the chance that an answer that could have it has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Presence(u8);
+
+impl Presence {
+    /// It is not answered.
+    pub const NONE: Self = Self(0);
+    /// It is in every answer that has room for it.
+    pub const FULL: Self = Self(100);
+
+    /// `None` above 100.
+    pub const fn percent(percent: u8) -> Option<Self> {
+        if percent <= Self::FULL.0 { Some(Self(percent)) } else { None }
+    }
+
+    /// In percent.
+    pub const fn as_percent(self) -> u8 {
+        self.0
+    }
+
+    /// Whether it is answered at all.
+    pub const fn is_some(self) -> bool {
+        self.0 > 0
+    }
+}
+
 /// The most records that an answer draws from a pool: drawing looks at all members for each of them.
 pub const MOST_DRAWN: usize = 32;
 

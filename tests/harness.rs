@@ -11,9 +11,10 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::{Record, RecordType};
 use onstage::answer::{MAX_MESSAGE, Outcome, Peer, Rotation, Via, answer};
 use onstage::daemon::{Loaded, load};
-use onstage::plan::Plan;
+use onstage::health::Standing;
+use onstage::plan::{Plan, Pool};
 use onstage::report::Colour;
-use onstage::snapshot::{Compiler, Lineup, Snapshot};
+use onstage::snapshot::{Compiler, Lineup, Outlook, Snapshot};
 use onstage::units::Serial;
 
 /// A loopback address that no other test uses, in this process or another. A server that stops and starts again must
@@ -98,7 +99,14 @@ pub fn peer(addr: &str, via: Via) -> Peer {
 /// The lineups of a plan whose members are live as told.
 pub fn lineups(plan: &Plan, live: impl Fn(usize) -> Vec<bool>) -> Vec<Lineup> {
     let pools = plan.pools.iter().enumerate();
-    pools.map(|(i, pool)| Lineup::of(pool, &live(i)[..pool.members.len()], None)).collect()
+    pools.map(|(i, pool)| lineup(pool, &live(i)[..pool.members.len()])).collect()
+}
+
+/// The lineup of a pool whose members are live as told, and settled.
+pub fn lineup(pool: &Pool, live: &[bool]) -> Lineup {
+    let standing = |&live: &bool| if live { Standing::LIVE } else { Standing::Down };
+    let standings: Vec<Standing> = live.iter().map(standing).collect();
+    Lineup::of(pool, &standings, Outlook::Settled, None)
 }
 
 /// A query in wire form: id 0x1234, no flags, no EDNS.

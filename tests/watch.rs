@@ -6,7 +6,7 @@ use std::time::Duration;
 use hickory_proto::rr::RecordType;
 use onstage::answer::{Rotation, Via};
 use onstage::daemon::{Director, State};
-use onstage::health::{Reason, Verdict};
+use onstage::health::{Reason, Told, Verdict};
 use onstage::plan::Plan;
 use onstage::probe::Finding;
 use onstage::probe::schedule::{Ask, Event, Schedule};
@@ -61,7 +61,7 @@ impl Ask for World {
             Does::Leave => (Verdict::Leaving(Reason::ServiceState), Duration::ZERO),
         };
         sleep(took).await;
-        Finding { verdict, detail: String::new(), steps: Vec::new(), latency: took }
+        Finding { verdict, detail: String::new(), told: Told::default(), steps: Vec::new(), latency: took }
     }
 }
 
@@ -259,7 +259,13 @@ async fn probes_in_flight_are_bounded() {
             let _ended = Ended(&self.now);
             sleep(TIMEOUT).await;
             let verdict = Verdict::Fail(Reason::TlsTimeout);
-            Finding { verdict, detail: String::new(), steps: Vec::new(), latency: TIMEOUT }
+            Finding {
+                verdict,
+                detail: String::new(),
+                told: Told::default(),
+                steps: Vec::new(),
+                latency: TIMEOUT,
+            }
         }
     }
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use hickory_proto::op::{Message, MessageType};
 use onstage::answer::{MIN_MESSAGE, Outcome, Peer, Reply, Rotation, Via, answer};
 use onstage::daemon::{Loaded, load};
+use onstage::health::Standing;
 use onstage::plan::Plan;
 use onstage::report::Colour;
-use onstage::snapshot::{Compiler, Lineup, Snapshot};
+use onstage::snapshot::{Compiler, Lineup, Outlook, Snapshot};
 
 /// The moment that all queries come at, in seconds of Unix time.
 pub const NOW: u32 = 1_800_000_000;
@@ -33,8 +34,9 @@ pub fn compiled(plan: &Arc<Plan>, is_live: impl Fn(usize, usize) -> bool) -> Sna
         .iter()
         .enumerate()
         .map(|(p, pool)| {
-            let live: Vec<bool> = (0..pool.members.len()).map(|m| is_live(p, m)).collect();
-            Lineup::of(pool, &live, None)
+            let standing = |m| if is_live(p, m) { Standing::LIVE } else { Standing::Down };
+            let standings: Vec<Standing> = (0..pool.members.len()).map(standing).collect();
+            Lineup::of(pool, &standings, Outlook::Settled, None)
         })
         .collect();
     let serials: Vec<_> = plan.zones.iter().map(|zone| zone.serial).collect();

@@ -37,7 +37,7 @@ fn wanted(plan: &Plan, what: Option<&str>) -> Vec<(String, ProbeId)> {
     let mut found: Vec<(String, ProbeId)> = Vec::new();
     for pool in &plan.pools {
         for member in &pool.members {
-            for &id in &member.probes {
+            for id in member.condition.probes() {
                 let address = plan.probes[id.index()].target;
                 let names = [
                     pool.name.to_string(),

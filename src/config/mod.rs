@@ -10,7 +10,6 @@
 mod authorities;
 mod decode;
 mod identity;
-mod listen;
 mod schema;
 mod settings;
 mod settle;

@@ -23,12 +23,13 @@ pub(super) fn account(pool: &Pool, lineup: &Lineup, since: u32, sightings: &[Sig
         .members
         .iter()
         .zip(&lineup.answered)
-        .map(|(member, &answered)| line(member, answered, sightings));
+        .map(|(member, presence)| line(member, presence.is_some(), sightings));
     Account { lines: [head].into_iter().chain(members).collect() }
 }
 
 fn line(member: &Member, answered: bool, sightings: &[Sighting]) -> Line {
-    let probes = || member.probes.iter().map(|probe| sightings[probe.index()]);
+    let ids = member.condition.probes();
+    let probes = || ids.iter().map(|probe| sightings[probe.index()]);
     let worst = probes().find(|sighting| !sighting.observed.is_up());
     let (observed, since) = match worst {
         Some(worst) => (worst.observed, worst.since),

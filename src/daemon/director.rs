@@ -13,10 +13,10 @@ use tracing::{info, warn};
 use super::account::{Sighting, account};
 use super::cookies;
 use super::state::{Lease, State};
-use crate::health::{Observed, Pace, Thresholds, Verdict};
-use crate::plan::{Member, Plan, Pool, Probe};
+use crate::health::{Observed, Pace, Standing, Thresholds, Verdict};
+use crate::plan::{Plan, Pool, Probe};
 use crate::probe::Finding;
-use crate::snapshot::{Account, Compiler, Lineup, Mode, Publisher, Snapshot};
+use crate::snapshot::{Account, Compiler, Lineup, Mode, Outlook, Publisher, Snapshot};
 use crate::units::{CookieSecret, PoolId, ProbeId, Serial, ZoneId};
 
 /// The state of everything that is probed, and the way to the snapshot.
@@ -105,7 +105,7 @@ impl Director {
         }
         self.unknown = 0;
         self.views.send_replace(self.observed());
-        self.lineups = self.plan.pools.iter().map(|pool| Lineup::of(pool, &self.live(pool), None)).collect();
+        self.lineups = self.plan.pools.iter().map(|pool| self.lineup(pool, None)).collect();
         for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
             log_lineup(pool, lineup);
         }
@@ -164,7 +164,7 @@ impl Director {
         let mut changed = Vec::new();
         for &id in pools {
             let pool = &self.plan.pools[id.index()];
-            let lineup = Lineup::of(pool, &self.live(pool), Some(&self.lineups[id.index()]));
+            let lineup = self.lineup(pool, Some(&self.lineups[id.index()]));
             if lineup != self.lineups[id.index()] {
                 log_lineup(pool, &lineup);
                 self.lineups[id.index()] = lineup;
@@ -193,13 +193,11 @@ impl Director {
         self.sightings.iter().map(|sighting| sighting.observed).collect()
     }
 
-    fn live(&self, pool: &Pool) -> Vec<bool> {
-        pool.members.iter().map(|member| self.is_live(member)).collect()
-    }
-
-    fn is_live(&self, member: &Member) -> bool {
-        !member.probes.is_empty()
-            && member.probes.iter().all(|probe| self.sightings[probe.index()].observed.is_up())
+    fn lineup(&self, pool: &Pool, last: Option<&Lineup>) -> Lineup {
+        let of = |probe: ProbeId| self.sightings[probe.index()].observed.standing();
+        let standings: Vec<Standing> =
+            pool.members.iter().map(|member| member.condition.standing(&of)).collect();
+        Lineup::of(pool, &standings, Outlook::Settled, last)
     }
 
     fn serials(&self) -> Vec<Serial> {
@@ -210,7 +208,7 @@ impl Director {
 fn pools_of_probes(plan: &Plan) -> Vec<Vec<PoolId>> {
     let mut pools = vec![Vec::new(); plan.probes.len()];
     for (id, pool) in plan.pool_ids() {
-        for probe in pool.members.iter().flat_map(|member| &member.probes) {
+        for probe in pool.members.iter().flat_map(|member| member.condition.probes()) {
             if pools[probe.index()].last() != Some(&id) {
                 pools[probe.index()].push(id);
             }
@@ -235,7 +233,7 @@ fn log_lineup(pool: &Pool, lineup: &Lineup) {
         .members
         .iter()
         .zip(&lineup.answered)
-        .filter(|(_, a)| **a)
+        .filter(|(_, presence)| presence.is_some())
         .map(|(m, _)| m.label.as_str())
         .collect();
     let (pool, kind, answered) = (&pool.name, pool.record_type, answered.join(" "));

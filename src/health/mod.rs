@@ -12,7 +12,9 @@
 //! ```
 
 mod machine;
+mod standing;
 mod verdict;
 
 pub use machine::{Observed, Pace, Thresholds};
-pub use verdict::{Reason, Verdict};
+pub use standing::Standing;
+pub use verdict::{Reason, Told, Verdict};

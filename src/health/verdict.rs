@@ -23,6 +23,13 @@ impl Verdict {
     }
 }
 
+/// What a member told of itself besides whether it can serve.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Which version of the site's code it serves.
+    pub version: Option<String>,
+}
+
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])* $variant:ident = $text:literal,)*) => {
         /// Why a member cannot serve: the same words in logs, status and metrics.
@@ -39,6 +46,14 @@ macro_rules! reasons {
             }
         }
     };
+}
+
+impl Reason {
+    /// Whether the member answers all the same, and what is wrong may be wrong with all of them at once: a database
+    /// or a deployment that they share.
+    pub const fn is_doubt(self) -> bool {
+        matches!(self, Self::ServiceState)
+    }
 }
 
 reasons! {

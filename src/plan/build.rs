@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hickory_proto::rr::{RData, RecordType};
 
-use super::{Member, Plan, Pool, Probe, port};
+use super::{Condition, Member, Plan, Pool, Probe, port};
 use crate::config::{self, Check, Config, Kind, MemberKey};
 use crate::name::Name;
 use crate::report::{Code, Location, Problem, Report};
@@ -123,14 +123,19 @@ impl Builder<'_> {
             Kind::Tcp(_) => String::new(), // nobody is told it, so that it makes no difference
             kind => kind.server_name().map_or_else(|| server_name.to_string(), str::to_owned),
         };
-        let probes = addresses
+        let mut probes: Vec<Condition> = addresses
             .into_iter()
             .map(|address| self.probe(SocketAddr::new(address, port), &server_name, &pool.check))
+            .map(Condition::Probe)
             .collect();
+        let condition = match (probes.pop(), probes.is_empty()) {
+            (Some(only), true) => only,
+            (last, _) => Condition::All(probes.into_iter().chain(last).collect()),
+        };
         let label = settings.and_then(|s| s.label.clone()).unwrap_or_else(|| spelled(record));
         let weight = settings.map_or(1, |s| s.weight.get().into());
         let tier = settings.map_or(1, |s| s.tier);
-        Member { record: place, label, probes, weight, tier }
+        Member { record: place, label, condition, weight, tier }
     }
 
     fn addresses(

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use hickory_proto::rr::RecordType;
 
 use crate::config::{Check, FailOpen, Identity, Policy, Server};
+use crate::health::Standing;
 use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share};
 use crate::zone::Zone;
@@ -63,13 +64,24 @@ pub struct Member {
     pub record: usize,
     /// What people call it: the config's label, else its address or target.
     pub label: String,
-    /// What is probed for it. An SRV target with several addresses has several: an agent may meet any of
-    /// them, so the member is live only while all of them are up.
-    pub probes: Vec<ProbeId>,
+    /// What is probed for it, and how that adds up.
+    pub condition: Condition,
     /// Its chance beside the others' (policy `weighted`).
     pub weight: u32,
     /// A lower one is answered first (policy `failover`).
     pub tier: u32,
+}
+
+/// What has to be up for a member to be live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// One probe.
+    Probe(ProbeId),
+    /// Everything: the checks of `all`; the addresses of an SRV target, any of which an agent may meet. Nothing at all is
+    /// never fulfilled.
+    All(Vec<Condition>),
+    /// Something: the checks of `any`.
+    Any(Vec<Condition>),
 }
 
 /// One question to one address, whichever members share it.
@@ -90,6 +102,25 @@ impl Plan {
     }
 }
 
+impl Condition {
+    /// The probes in it, in the order of the config; one may be there twice.
+    pub fn probes(&self) -> Vec<ProbeId> {
+        match self {
+            Self::Probe(id) => vec![*id],
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::probes).collect(),
+        }
+    }
+
+    /// What the standings that single probes give add up to.
+    pub fn standing(&self, of: &impl Fn(ProbeId) -> Standing) -> Standing {
+        match self {
+            Self::Probe(id) => of(*id),
+            Self::All(parts) => parts.iter().map(|part| part.standing(of)).min().unwrap_or(Standing::Down),
+            Self::Any(parts) => parts.iter().map(|part| part.standing(of)).max().unwrap_or(Standing::Down),
+        }
+    }
+}
+
 impl Probe {
     /// What identifies it from one run to the next.
     pub fn key(&self) -> String {
@@ -100,4 +131,32 @@ impl Probe {
 /// The port to probe: the config's word for this member, else the record's, else the check's.
 fn port(configured: Option<NonZeroU16>, record: Option<u16>, check: &Check) -> u16 {
     configured.map(NonZeroU16::get).or(record).unwrap_or_else(|| check.kind.port().get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Presence;
+
+    #[test]
+    fn a_condition_is_as_good_as_its_worst_or_its_best_part() {
+        let half = Standing::Live(Presence::percent(50).unwrap_or(Presence::NONE));
+        let standings = [Standing::LIVE, half, Standing::Doubtful, Standing::Down];
+        let of = |id: ProbeId| standings[id.index()];
+        let parts = |ids: &[u32]| ids.iter().map(|&id| Condition::Probe(ProbeId(id))).collect::<Vec<_>>();
+        for (condition, standing) in [
+            (Condition::Probe(ProbeId(1)), half),
+            (Condition::All(parts(&[0, 1])), half),
+            (Condition::All(parts(&[0, 2, 3])), Standing::Down),
+            (Condition::Any(parts(&[3, 2, 1])), half),
+            (
+                Condition::All(vec![Condition::Any(parts(&[0, 3])), Condition::Probe(ProbeId(2))]),
+                Standing::Doubtful,
+            ),
+            (Condition::All(Vec::new()), Standing::Down),
+            (Condition::Any(Vec::new()), Standing::Down),
+        ] {
+            assert_eq!(condition.standing(&of), standing, "{condition:?}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ mod tls;
 use std::fmt;
 use std::time::Duration;
 
-use crate::health::{Reason, Verdict};
+use crate::health::{Reason, Told, Verdict};
 
 pub use prober::{Prober, Target, Unusable, run};
 
@@ -32,6 +32,8 @@ pub struct Finding {
     pub verdict: Verdict,
     /// More about it, for people: a half sentence without a full stop; empty on a pass.
     pub detail: String,
+    /// What the member told besides.
+    pub told: Told,
     /// What was done, in its order.
     pub steps: Vec<Step>,
     /// How long all of it took.

@@ -13,17 +13,24 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Failure, Finding, Step, http, tls};
 use crate::config::{Authorities, Check, Kind};
-use crate::health::{Reason, Verdict};
+use crate::health::{Reason, Told, Verdict};
 
 /// Everything that a check's probes have in common, prepared once.
 #[derive(Debug, Clone)]
 pub struct Prober {
     timeout: Duration,
-    tls: Option<TlsConnectorConfig>,
-    request: Option<Arc<http::Request>>,
+    means: Means,
 }
 
-type TlsConnectorConfig = Arc<rustls::ClientConfig>;
+/// How a member is asked.
+#[derive(Debug, Clone)]
+enum Means {
+    Tcp,
+    Tls(TlsConfig),
+    Http(Option<TlsConfig>, Arc<http::Request>),
+}
+
+type TlsConfig = Arc<rustls::ClientConfig>;
 
 /// Who is probed.
 #[derive(Debug, Clone)]
@@ -61,13 +68,13 @@ impl Prober {
             (Some(_), Some(authorities)) => Some(tls::client(authorities)),
             (Some(_), None) => return Err(Unusable::NoAuthorities(check.name.clone())),
         };
-        let request = match &check.kind {
-            Kind::Http(check) => Some(http::Request::new(check)),
-            Kind::Tcp(_) | Kind::Tls(_) => None,
+        let bad = |why| Unusable::BadRequest { check: check.name.clone(), why };
+        let means = match (&check.kind, tls) {
+            (Kind::Http(check), tls) => Means::Http(tls, Arc::new(http::Request::new(check).map_err(bad)?)),
+            (Kind::Tls(_), Some(tls)) => Means::Tls(tls),
+            (Kind::Tls(_) | Kind::Tcp(_), _) => Means::Tcp,
         };
-        let request =
-            request.transpose().map_err(|why| Unusable::BadRequest { check: check.name.clone(), why })?;
-        Ok(Self { timeout: check.timeout, tls, request: request.map(Arc::new) })
+        Ok(Self { timeout: check.timeout, means })
     }
 }
 
@@ -75,11 +82,11 @@ impl Prober {
 pub async fn run(prober: &Prober, target: &Target) -> Finding {
     let mut probe =
         Probe { deadline: Instant::now() + prober.timeout, began: Instant::now(), steps: Vec::new() };
-    let (verdict, detail) = match probe.meet(prober, target).await {
-        Ok(()) => (Verdict::Pass, String::new()),
-        Err(Failure { verdict, detail }) => (verdict, detail),
+    let (verdict, detail, told) = match probe.meet(prober, target).await {
+        Ok(told) => (Verdict::Pass, String::new(), told),
+        Err(Failure { verdict, detail }) => (verdict, detail, Told::default()),
     };
-    Finding { verdict, detail, latency: probe.began.elapsed(), steps: probe.steps }
+    Finding { verdict, detail, told, latency: probe.began.elapsed(), steps: probe.steps }
 }
 
 /// A probe that is under way.
@@ -90,17 +97,18 @@ struct Probe {
 }
 
 impl Probe {
-    async fn meet(&mut self, prober: &Prober, target: &Target) -> Result<(), Failure> {
+    async fn meet(&mut self, prober: &Prober, target: &Target) -> Result<Told, Failure> {
         let stream = self.connect(target).await?;
-        match (&prober.tls, &prober.request) {
-            (None, None) => Ok(()),
-            (None, Some(request)) => self.ask(request, stream, target).await,
-            (Some(tls), None) => self.shake_hands(tls, stream, target).await.map(drop),
-            (Some(tls), Some(request)) => {
+        match &prober.means {
+            Means::Tcp => {}
+            Means::Tls(tls) => drop(self.shake_hands(tls, stream, target).await?),
+            Means::Http(None, request) => self.ask(request, stream, target).await?,
+            Means::Http(Some(tls), request) => {
                 let stream = self.shake_hands(tls, stream, target).await?;
-                self.ask(request, stream, target).await
+                self.ask(request, stream, target).await?;
             }
         }
+        Ok(Told::default())
     }
 
     async fn connect(&mut self, target: &Target) -> Result<TcpStream, Failure> {
@@ -115,7 +123,7 @@ impl Probe {
 
     async fn shake_hands(
         &mut self,
-        config: &TlsConnectorConfig,
+        config: &TlsConfig,
         stream: TcpStream,
         target: &Target,
     ) -> Result<TlsStream<TcpStream>, Failure> {

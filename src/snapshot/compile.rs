@@ -6,14 +6,15 @@ use std::sync::Arc;
 use hickory_proto::rr::RecordType;
 
 use super::flags::NXDOMAIN;
-use super::lineup::Lineup;
+use super::lineup::{Lineup, Outlook};
 use super::scribe::{Scribe, any};
 use super::table::{NodeId, Role, Slot, Table};
 use super::template::Answers;
 use super::{Book, Snapshot, Terms, ZoneAnswers};
 use crate::config::Server;
+use crate::health::Standing;
 use crate::name::{self, Name};
-use crate::plan::Plan;
+use crate::plan::{Plan, Pool};
 use crate::units::{PoolId, Serial, ZoneId};
 use crate::zone::{DNAME, Record};
 
@@ -41,8 +42,9 @@ impl Compiler {
     /// Builds the name table and all answers that no pool can change.
     pub fn new(plan: Arc<Plan>) -> Self {
         let (mut table, sheet) = lay_out(&plan);
-        let everyone: Vec<Lineup> =
-            plan.pools.iter().map(|pool| Lineup::of(pool, &vec![true; pool.members.len()], None)).collect();
+        let everyone =
+            |pool: &Pool| Lineup::of(pool, &vec![Standing::LIVE; pool.members.len()], Outlook::Settled, None);
+        let everyone: Vec<Lineup> = plan.pools.iter().map(everyone).collect();
         let mut fixed = Answers::default();
         let mut live = Vec::new();
         let mut dependents = vec![Vec::new(); plan.pools.len()];

@@ -1,15 +1,27 @@
 //! Who of a pool is answered: the live members, or what `fail-open` says when too few are.
+//!
+//! ```text
+//!  enough live? ──yes──▶ the live
+//!       │no
+//!  enough with the doubtful? ──yes──▶ live and doubtful, failing open
+//!       │no
+//!  fail-open: all but the drained, those of before, or the live, failing open
+//! ```
 
 use crate::config::{FailOpen, Policy};
+use crate::health::Standing;
 use crate::plan::Pool;
+use crate::units::Presence;
 
 /// Who of a pool is answered, in the order of its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lineup {
-    /// Whether each member is answered.
-    pub answered: Vec<bool>,
+    /// How much of its part each member gets.
+    pub answered: Vec<Presence>,
     /// Why it is these.
     pub mode: Mode,
+    /// Whether it may soon be others.
+    pub outlook: Outlook,
 }
 
 /// Why a pool answers whom it answers.
@@ -21,38 +33,76 @@ pub enum Mode {
     FailingOpen,
 }
 
+/// Whether who is answered may soon be others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// No member has an unconfirmed change pending.
+    Settled,
+    /// Some member has.
+    Unsettled,
+}
+
 impl Lineup {
-    /// The lineup of `pool` when `live` says of each member whether it is live; `last` is the lineup before.
-    pub fn of(pool: &Pool, live: &[bool], last: Option<&Self>) -> Self {
-        let count = live.iter().filter(|&&live| live).count();
-        if count >= pool.min_live.of(live.len()) {
-            return Self { answered: on_stage(pool, live), mode: Mode::Live };
-        }
-        let answered = match pool.fail_open {
-            FailOpen::None => on_stage(pool, live),
-            FailOpen::All => vec![true; live.len()],
-            FailOpen::LastLive => match last {
-                Some(last) if last.answered.contains(&true) => last.answered.clone(),
-                _ => vec![true; live.len()],
-            },
+    /// The lineup of `pool` whose members have these standings; `last` is the lineup before.
+    pub fn of(pool: &Pool, standings: &[Standing], outlook: Outlook, last: Option<&Self>) -> Self {
+        let enough = |least: Standing| {
+            let count = standings.iter().filter(|&&standing| standing >= least).count();
+            count >= pool.min_live.of(standings.len())
         };
-        Self { answered, mode: Mode::FailingOpen }
+        let (answered, mode) = if enough(LEAST_LIVE) {
+            (on_stage(pool, from(standings, LEAST_LIVE)), Mode::Live)
+        } else if pool.fail_open != FailOpen::None && enough(Standing::Doubtful) {
+            (on_stage(pool, from(standings, Standing::Doubtful)), Mode::FailingOpen)
+        } else {
+            (open(pool, standings, last), Mode::FailingOpen)
+        };
+        Self { answered, mode, outlook }
     }
 
     /// How many members are answered.
     pub fn count(&self) -> usize {
-        self.answered.iter().filter(|&&answered| answered).count()
+        self.answered.iter().filter(|answered| answered.is_some()).count()
     }
 }
 
-/// Those of the live that are answered: all, or with `failover` those of the lowest tier among them.
-fn on_stage(pool: &Pool, live: &[bool]) -> Vec<bool> {
-    if pool.policy != Policy::Failover {
-        return live.to_vec();
+const LEAST_LIVE: Standing = Standing::Live(Presence::NONE);
+
+/// What is answered where there are too few even with the doubtful ones.
+fn open(pool: &Pool, standings: &[Standing], last: Option<&Lineup>) -> Vec<Presence> {
+    match (pool.fail_open, last) {
+        (FailOpen::None, _) => on_stage(pool, from(standings, LEAST_LIVE)),
+        (FailOpen::LastLive, Some(last)) if last.count() > 0 => last.answered.clone(),
+        (FailOpen::All | FailOpen::LastLive, _) => {
+            let undrained = from(standings, Standing::Down);
+            let nobody = !undrained.iter().any(|presence| presence.is_some());
+            if nobody { vec![Presence::FULL; standings.len()] } else { undrained }
+        }
     }
-    let members = || pool.members.iter().zip(live);
-    let lowest = members().filter(|&(_, &live)| live).map(|(member, _)| member.tier).min();
-    members().map(|(member, &live)| live && Some(member.tier) == lowest).collect()
+}
+
+/// Those that are at least so good.
+fn from(standings: &[Standing], least: Standing) -> Vec<Presence> {
+    let presence = |standing: &Standing| match *standing {
+        Standing::Live(presence) => presence,
+        standing if standing >= least => Presence::FULL,
+        _ => Presence::NONE,
+    };
+    standings.iter().map(presence).collect()
+}
+
+/// Those of them that are answered: all, or with `failover` those of the lowest tier among them.
+fn on_stage(pool: &Pool, mut answered: Vec<Presence>) -> Vec<Presence> {
+    if pool.policy != Policy::Failover {
+        return answered;
+    }
+    let present = pool.members.iter().zip(&answered).filter(|(_, presence)| presence.is_some());
+    let lowest = present.map(|(member, _)| member.tier).min();
+    for (member, presence) in pool.members.iter().zip(&mut answered) {
+        if Some(member.tier) != lowest {
+            *presence = Presence::NONE;
+        }
+    }
+    answered
 }
 
 #[cfg(test)]
@@ -64,6 +114,11 @@ mod tests {
     use super::*;
     use crate::name::Name;
     use crate::units::Share;
+    use Standing::{Doubtful, Down, Drained};
+
+    const LIVE: Standing = Standing::LIVE;
+    const FULL: Presence = Presence::FULL;
+    const NONE: Presence = Presence::NONE;
 
     fn pool(min_live: Share, fail_open: FailOpen) -> Pool {
         Pool {
@@ -77,37 +132,60 @@ mod tests {
         }
     }
 
+    fn lineup(answered: &[Presence], mode: Mode) -> Lineup {
+        Lineup { answered: answered.to_vec(), mode, outlook: Outlook::Settled }
+    }
+
     #[test]
     fn live_members_are_answered_while_there_are_enough() {
         let pool = pool(Share::Count(1), FailOpen::All);
-        let lineup = Lineup::of(&pool, &[true, false, true], None);
-        assert_eq!(lineup, Lineup { answered: vec![true, false, true], mode: Mode::Live });
+        let half = Presence::percent(50).unwrap();
+        for (standings, answered) in [
+            ([LIVE, Down, LIVE], [FULL, NONE, FULL]),
+            ([Standing::Live(half), Doubtful, Drained], [half, NONE, NONE]),
+        ] {
+            let drawn = Lineup::of(&pool, &standings, Outlook::Settled, None);
+            assert_eq!(drawn, lineup(&answered, Mode::Live));
+        }
     }
 
     #[test]
     fn too_few_live_members_fail_open_as_told() {
-        let live = [false, false, true];
-        let last = Lineup { answered: vec![true, false, true], mode: Mode::Live };
-        for (fail_open, expected) in [
-            (FailOpen::All, [true, true, true]),
-            (FailOpen::LastLive, [true, false, true]),
-            (FailOpen::None, [false, false, true]),
+        let last = lineup(&[FULL, NONE, FULL], Mode::Live);
+        for (fail_open, standings, answered) in [
+            (FailOpen::All, [Down, Down, LIVE], [FULL, FULL, FULL]),
+            (FailOpen::LastLive, [Down, Down, LIVE], [FULL, NONE, FULL]),
+            (FailOpen::None, [Down, Down, LIVE], [NONE, NONE, FULL]),
+            (FailOpen::All, [Down, Drained, Down], [FULL, NONE, FULL]),
+            (FailOpen::All, [Drained, Drained, Drained], [FULL, FULL, FULL]),
         ] {
             let pool = pool(Share::Percent(50), fail_open);
-            let lineup = Lineup::of(&pool, &live, Some(&last));
-            assert_eq!(
-                lineup,
-                Lineup { answered: expected.to_vec(), mode: Mode::FailingOpen },
-                "{fail_open:?}"
-            );
+            let drawn = Lineup::of(&pool, &standings, Outlook::Settled, Some(&last));
+            assert_eq!(drawn, lineup(&answered, Mode::FailingOpen), "{fail_open:?} {standings:?}");
+        }
+    }
+
+    /// A database that all share is gone, and one member is dead besides.
+    #[test]
+    fn doubtful_members_are_answered_before_dead_ones() {
+        for (fail_open, answered) in [
+            (FailOpen::All, [FULL, NONE, FULL]),
+            (FailOpen::LastLive, [FULL, NONE, FULL]),
+            (FailOpen::None, [NONE, NONE, NONE]),
+        ] {
+            let pool = pool(Share::Count(1), fail_open);
+            let drawn = Lineup::of(&pool, &[Doubtful, Down, Doubtful], Outlook::Settled, None);
+            assert_eq!(drawn, lineup(&answered, Mode::FailingOpen), "{fail_open:?}");
         }
     }
 
     #[test]
     fn without_a_last_lineup_all_are_answered() {
         let pool = pool(Share::Count(1), FailOpen::LastLive);
-        assert_eq!(Lineup::of(&pool, &[false, false], None).answered, [true, true]);
-        let nobody = Lineup { answered: vec![false, false], mode: Mode::Live };
-        assert_eq!(Lineup::of(&pool, &[false, false], Some(&nobody)).answered, [true, true]);
+        let nobody = lineup(&[NONE, NONE], Mode::Live);
+        for last in [None, Some(&nobody)] {
+            let drawn = Lineup::of(&pool, &[Down, Down], Outlook::Settled, last);
+            assert_eq!(drawn.answered, [FULL, FULL]);
+        }
     }
 }

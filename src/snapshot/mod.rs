@@ -31,7 +31,7 @@ use template::{Answers, Template};
 
 pub use account::{Account, Line};
 pub use compile::Compiler;
-pub use lineup::{Lineup, Mode};
+pub use lineup::{Lineup, Mode, Outlook};
 pub(crate) use template::Pieces;
 
 /// QTYPE 43: its records live on the parent's side of a cut (RFC 4035 §3.1.4.1).

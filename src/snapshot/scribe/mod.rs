@@ -140,8 +140,8 @@ impl<'p> Scribe<'p> {
         let Some(pool) = self.sheet.pool(id, record_type) else { return records };
         self.touched.push(pool);
         let members = &self.plan.pools[pool.index()].members;
-        let answered =
-            members.iter().zip(&self.lineups[pool.index()].answered).filter(|&(_, &answered)| answered);
+        let answered = members.iter().zip(&self.lineups[pool.index()].answered);
+        let answered = answered.filter(|(_, presence)| presence.is_some());
         let answered: Vec<usize> = answered.map(|(member, _)| member.record).collect();
         records.retain(|(place, _)| answered.contains(place));
         records

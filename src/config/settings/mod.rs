@@ -1,5 +1,7 @@
 //! The config as the rest of the program sees it: every value within its bounds.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +15,8 @@ use ipnet::IpNet;
 use crate::name::Name;
 use crate::report::Location;
 use crate::units::{MaxAnswers, Share};
+
+pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Trust};
 
 /// A value and where the operator wrote it.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,93 +115,6 @@ pub struct ZoneFile {
     pub file: Located<PathBuf>,
 }
 
-/// `[check.NAME]`: how members are probed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Check {
-    /// The name that pools use.
-    pub name: String,
-    /// From the end of one probe to the start of the next.
-    pub interval: Duration,
-    /// For a whole probe.
-    pub timeout: Duration,
-    /// An unexpected verdict is asked again this soon.
-    pub recheck: Duration,
-    /// Fails in a row until down.
-    pub fall: NonZeroU32,
-    /// Passes in a row until up.
-    pub rise: NonZeroU32,
-    /// What is asked.
-    pub kind: Kind,
-}
-
-/// What a check asks.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
-    /// `tcp`: the connection is accepted.
-    Tcp(TcpCheck),
-    /// `tls`: the handshake ends with a certificate that agents would accept.
-    Tls(TlsCheck),
-    /// `http`, `https`, `puppetserver`: one request and what the reply must be.
-    Http(HttpCheck),
-}
-
-/// Settings of a `tcp` check.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TcpCheck {
-    /// Where the member's record does not tell the port.
-    pub port: NonZeroU16,
-}
-
-/// Settings of a `tls` check.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TlsCheck {
-    /// Where the member's record does not tell the port.
-    pub port: NonZeroU16,
-    /// How the certificate is judged.
-    pub trust: Trust,
-}
-
-/// How a member's certificate is judged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trust {
-    /// The name it must carry; `None`: the name of the pool, or an SRV record's target.
-    pub server_name: Option<String>,
-    /// The bundle it must lead to, PEM, with intermediates.
-    pub ca_file: Located<PathBuf>,
-}
-
-/// Settings of an `http`, `https` or `puppetserver` check.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HttpCheck {
-    /// Where the member's record does not tell the port.
-    pub port: NonZeroU16,
-    /// `None`: plain HTTP.
-    pub trust: Option<Trust>,
-    /// GET unless said otherwise (Puppet Server's auth.conf refuses HEAD).
-    pub method: String,
-    /// Path and query.
-    pub path: String,
-    /// The Host header; `None`: the server name, or the address.
-    pub host: Option<String>,
-    /// Sent as they are.
-    pub headers: Vec<(String, String)>,
-    /// Inclusive ranges of accepted status codes.
-    pub status: Vec<(u16, u16)>,
-    /// What the body must be.
-    pub body: Option<Body>,
-}
-
-/// What the body of a reply must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
-    /// Exactly this, white space at both ends apart.
-    Is(String),
-    /// This somewhere in the first 64 KiB.
-    Contains(String),
-    /// Puppet's word for a service that is running; `starting` and `stopping` mean that it is leaving.
-    PuppetState,
-}
-
 /// `[[pool]]`
 #[derive(Debug, Clone)]
 pub struct Pool {
@@ -265,31 +182,6 @@ pub enum MemberKey {
     Address(IpAddr),
     /// The target of an SRV record.
     Target(Name),
-}
-
-impl Kind {
-    /// The port where neither the record nor the config's word on a member tells it.
-    pub fn port(&self) -> NonZeroU16 {
-        match self {
-            Self::Tcp(tcp) => tcp.port,
-            Self::Tls(tls) => tls.port,
-            Self::Http(http) => http.port,
-        }
-    }
-
-    /// How the certificate is judged, where there is one.
-    pub fn trust(&self) -> Option<&Trust> {
-        match self {
-            Self::Tcp(_) => None,
-            Self::Tls(tls) => Some(&tls.trust),
-            Self::Http(http) => http.trust.as_ref(),
-        }
-    }
-
-    /// The name that the certificate must carry, where the config says it.
-    pub fn server_name(&self) -> Option<&str> {
-        self.trust()?.server_name.as_deref()
-    }
 }
 
 impl fmt::Display for MemberKey {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_spanned::Spanned;
 
-use super::schema::Server;
+use crate::config::schema::Server;
 use crate::report::{Code, Location, Problem, Report, SourceId};
 
 /// Reports each address that two listeners of one protocol want. TCP carries plain DNS, DNS over TLS and HTTP/2; UDP

@@ -1,0 +1,133 @@
+//! From the file as it is written to the config as it is used: what types alone cannot say.
+
+mod checks;
+mod listen;
+mod pools;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_spanned::Spanned;
+
+use super::schema::{self, File};
+use super::settings::{Config, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
+use crate::report::{Code, Location, Problem, Report, SourceId};
+
+/// Checks how the values hang together. What does not is reported, and left out.
+pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut Report) -> Config {
+    let tables = file.check.keys().map(|name| name.span().start).collect();
+    let mut settler = Settler { folder, source, tables, report };
+    let server = settler.server(file.server);
+    let zones = settler.zones(file.zone);
+    let mut checks = BTreeMap::new();
+    for (name, check) in file.check {
+        let (at, name) = (settler.at(&name), name.into_inner());
+        if let Some(check) = settler.check(&name, at, check) {
+            checks.insert(name, Arc::new(check));
+        }
+    }
+    let pools: Vec<Pool> = file.pool.into_iter().filter_map(|pool| settler.pool(pool, &mut checks)).collect();
+    settler.refuse_twins(&pools);
+    checks.retain(|_, check| pools.iter().any(|pool| pool.check.name == check.name));
+    Config { server, zones, checks, pools }
+}
+
+/// One of everything, with all that has a default.
+pub(super) fn defaults() -> String {
+    #[derive(serde::Serialize)]
+    struct Defaults {
+        server: schema::Server,
+        check: BTreeMap<&'static str, schema::Check>,
+        pool: [schema::PoolDefaults; 1],
+    }
+    let kind = |value| Some(Spanned::new(0..0, value));
+    let puppetserver =
+        schema::Check { puppetserver: kind(schema::Puppetserver::default()), ..Default::default() };
+    let http =
+        schema::Check { http: Some(Spanned::new(0..0, schema::Http::default())), ..Default::default() };
+    let check = BTreeMap::from([("puppetserver", puppetserver), ("http", http)]);
+    let pool = [schema::PoolDefaults::default()];
+    match toml::to_string(&Defaults { server: schema::Server::default(), check, pool }) {
+        Ok(text) => text,
+        Err(e) => unreachable!("the schema is TOML: {e}"),
+    }
+}
+
+struct Settler<'s> {
+    folder: &'s Path,
+    source: SourceId,
+    /// Where the tables of checks start.
+    tables: Vec<usize>,
+    report: &'s mut Report,
+}
+
+impl Settler<'_> {
+    fn at<T>(&self, value: &Spanned<T>) -> Location {
+        Location { source: self.source, span: value.span() }
+    }
+
+    fn located<T>(&self, value: Spanned<T>) -> Located<T> {
+        Located { at: self.at(&value), value: value.into_inner() }
+    }
+
+    fn path(&self, path: Spanned<std::path::PathBuf>) -> Located<std::path::PathBuf> {
+        let Located { value, at } = self.located(path);
+        Located { value: self.folder.join(value), at }
+    }
+
+    fn server(&mut self, server: schema::Server) -> Server {
+        listen::refuse_twins(&server, self.source, self.report);
+        Server {
+            listen: server.listen.into_iter().map(Spanned::into_inner).collect(),
+            workers: server.workers,
+            udp_size: server.udp_size.0,
+            cpus: server.cpus,
+            nsid: server.nsid.map_or_else(String::new, |nsid| nsid.0),
+            insiders: server.chaos,
+            cookie_secret_file: server.cookie_secret_file.map(|path| self.path(path)),
+            rate_limit: RateLimit {
+                per_second: NonZeroU32::new(server.rate_limit.per_second),
+                slip: server.rate_limit.slip,
+            },
+            user: server.user.map(|user| self.located(user)),
+            state_dir: self.folder.join(server.state_dir),
+            first_round: server.first_round.0,
+            tcp: Tcp {
+                clients: server.tcp.clients,
+                per_client: server.tcp.per_client,
+                idle: server.tcp.idle.0,
+            },
+            tls: server.tls.map(|tls| self.tls(tls)),
+        }
+    }
+
+    fn tls(&self, tls: schema::Tls) -> Tls {
+        let addrs = |addrs: Vec<Spanned<_>>| addrs.into_iter().map(Spanned::into_inner).collect();
+        Tls {
+            certificate: self.path(tls.certificate),
+            key: self.path(tls.key),
+            dot: addrs(tls.dot),
+            doh: addrs(tls.doh),
+            doq: addrs(tls.doq),
+        }
+    }
+
+    fn zones(&mut self, zones: Vec<schema::Zone>) -> Vec<ZoneFile> {
+        if zones.is_empty() && !self.report.has_errors() {
+            let at = Location { source: self.source, span: 0..0 };
+            let problem =
+                Problem::error(Code::ConfigMissingKey, at, "there is no [[zone]], so nothing to answer");
+            self.report.push(problem.help("add `[[zone]]` with the `file` of a zone"));
+        }
+        let zone = |zone: schema::Zone| ZoneFile {
+            name: zone
+                .name
+                .map(|name| self.located(name))
+                .map(|name| Located { value: name.value.0, at: name.at }),
+            file: self.path(zone.file),
+        };
+        zones.into_iter().map(zone).collect()
+    }
+}

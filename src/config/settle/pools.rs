@@ -1,0 +1,75 @@
+//! `[[pool]]`: whose records are watched, with which check.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use serde_spanned::Spanned;
+
+use super::Settler;
+use crate::config::schema;
+use crate::config::settings::{Check, FailOpen, Located, Member, MemberKey, Policy, Pool};
+use crate::name::Name;
+use crate::report::{Code, Problem};
+
+impl Settler<'_> {
+    pub(super) fn pool(
+        &mut self,
+        pool: schema::Pool,
+        checks: &mut BTreeMap<String, Arc<Check>>,
+    ) -> Option<Pool> {
+        let name = self.located(pool.name);
+        let check = self.check_of(&self.located(pool.check), checks);
+        let members = pool.member.into_iter().filter_map(|(key, member)| self.member(key, member)).collect();
+        Some(Pool {
+            name: Located { value: name.value.0, at: name.at },
+            check: check?,
+            policy: match pool.policy {
+                schema::Policy::RoundRobin => Policy::RoundRobin,
+                schema::Policy::Sticky => Policy::Sticky,
+                schema::Policy::Weighted => Policy::Weighted,
+                schema::Policy::Failover => Policy::Failover,
+            },
+            max_answers: pool.max_answers,
+            min_live: pool.min_live.0,
+            fail_open: match pool.fail_open {
+                schema::FailOpen::All => FailOpen::All,
+                schema::FailOpen::LastLive => FailOpen::LastLive,
+                schema::FailOpen::None => FailOpen::None,
+            },
+            members,
+        })
+    }
+
+    fn member(&mut self, key: Spanned<String>, member: schema::Member) -> Option<Member> {
+        let Located { value: text, at } = self.located(key);
+        let value = match (text.parse::<IpAddr>(), Name::parse(&text)) {
+            (Ok(address), _) => MemberKey::Address(address),
+            (_, Ok(name)) => MemberKey::Target(name),
+            _ => {
+                let message = format!("`{text}` is neither an address nor a name");
+                self.report.push(Problem::error(Code::ConfigBadValue, at, message));
+                return None;
+            }
+        };
+        Some(Member {
+            key: Located { value, at },
+            label: member.label,
+            address: member.address,
+            port: member.port,
+            weight: member.weight.unwrap_or(NonZeroU16::MIN),
+            tier: member.tier.unwrap_or(1),
+        })
+    }
+
+    pub(super) fn refuse_twins(&mut self, pools: &[Pool]) {
+        for (i, pool) in pools.iter().enumerate() {
+            if let Some(twin) = pools[..i].iter().find(|twin| twin.name.value == pool.name.value) {
+                let message = format!("the pool `{}` is defined twice", pool.name.value);
+                let problem = Problem::error(Code::ConfigDuplicate, pool.name.at.clone(), message);
+                self.report.push(problem.label("again here").related(twin.name.at.clone(), "first here"));
+            }
+        }
+    }
+}
