@@ -12,9 +12,11 @@
 //! ```
 
 mod machine;
+mod order;
 mod standing;
 mod verdict;
 
 pub use machine::{Observed, Pace, Thresholds};
+pub use order::{BadRemark, Order, Remark, Word};
 pub use standing::Standing;
 pub use verdict::{Reason, Told, Verdict};
