@@ -12,9 +12,11 @@
 //! ```
 
 mod machine;
+mod ramp;
 mod standing;
 mod verdict;
 
 pub use machine::{Observed, Pace, Thresholds};
+pub use ramp::{Rise, ramp};
 pub use standing::Standing;
 pub use verdict::{Reason, Told, Verdict};
