@@ -111,6 +111,7 @@ fn every_key_has_its_effect() {
         (pool.max_answers.get(), pool.min_live, pool.fail_open),
         (1, Share::Percent(50), FailOpen::LastLive)
     );
+    assert_eq!((pool.ttl_unsettled.seconds(), pool.ramp), (2, 90 * SECOND));
     let member = &pool.members[0];
     assert_eq!(member.key.value, MemberKey::Address([172, 16, 1, 10].into()));
     assert_eq!(member.label.as_deref(), Some("puppet1"));
@@ -134,6 +135,8 @@ fn the_printed_defaults_are_the_defaults() {
     assert_eq!(said(&printed_config), said(&config));
     assert_eq!(printed_config.pools[0].max_answers, config.pools[0].max_answers);
     assert_eq!(printed_config.pools[0].min_live, config.pools[0].min_live);
+    assert_eq!(printed_config.pools[0].ttl_unsettled, config.pools[0].ttl_unsettled);
+    assert_eq!(printed_config.pools[0].ramp, config.pools[0].ramp);
     assert_eq!(printed_config.pools[0].check.interval, config.pools[0].check.interval);
 }
 

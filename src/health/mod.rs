@@ -13,10 +13,12 @@
 
 mod machine;
 mod order;
+mod ramp;
 mod standing;
 mod verdict;
 
 pub use machine::{Observed, Pace, Thresholds};
 pub use order::{BadRemark, Order, Remark, Word};
+pub use ramp::{Rise, ramp};
 pub use standing::Standing;
 pub use verdict::{Reason, Told, Verdict};

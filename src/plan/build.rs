@@ -107,6 +107,8 @@ impl Builder<'_> {
             max_answers: pool.max_answers,
             min_live: pool.min_live,
             fail_open: pool.fail_open,
+            ttl_unsettled: pool.ttl_unsettled,
+            ramp: pool.ramp,
         })
     }
 

@@ -9,13 +9,14 @@ mod build;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
 use crate::config::{Check, FailOpen, Identity, Policy, Server};
 use crate::health::Standing;
 use crate::name::Name;
-use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share};
+use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
 use crate::zone::Zone;
 
 pub use build::build;
@@ -55,6 +56,10 @@ pub struct Pool {
     pub min_live: Share,
     /// What it answers then.
     pub fail_open: FailOpen,
+    /// The largest TTL of its records while a change is pending, or while it fails open.
+    pub ttl_unsettled: Ttl,
+    /// How long a member that came back is answered with rising probability; zero: not at all.
+    pub ramp: Duration,
 }
 
 /// One record of a pool.

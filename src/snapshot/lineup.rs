@@ -108,12 +108,13 @@ fn on_stage(pool: &Pool, mut answered: Vec<Presence>) -> Vec<Presence> {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU16;
+    use std::time::Duration;
 
     use hickory_proto::rr::RecordType;
 
     use super::*;
     use crate::name::Name;
-    use crate::units::Share;
+    use crate::units::{Share, Ttl};
     use Standing::{Doubtful, Down, Drained};
 
     const LIVE: Standing = Standing::LIVE;
@@ -129,6 +130,8 @@ mod tests {
             max_answers: NonZeroU16::MAX,
             min_live,
             fail_open,
+            ttl_unsettled: Ttl::MAX,
+            ramp: Duration::ZERO,
         }
     }
 

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use crate::name::Name;
 use crate::report::Location;
-use crate::units::{MaxAnswers, Share};
+use crate::units::{MaxAnswers, Share, Ttl};
 
 pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Trust};
 
@@ -130,6 +130,10 @@ pub struct Pool {
     pub min_live: Share,
     /// What it answers then.
     pub fail_open: FailOpen,
+    /// The largest TTL of its records while a change is pending, or while it fails open.
+    pub ttl_unsettled: Ttl,
+    /// How long a member that came back is answered with rising probability; zero: not at all.
+    pub ramp: Duration,
     /// `[pool.member.KEY]`
     pub members: Vec<Member>,
 }

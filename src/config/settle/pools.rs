@@ -38,6 +38,8 @@ impl Settler<'_> {
                 schema::FailOpen::LastLive => FailOpen::LastLive,
                 schema::FailOpen::None => FailOpen::None,
             },
+            ttl_unsettled: pool.ttl_unsettled.0,
+            ramp: pool.ramp.0,
             members,
         })
     }
