@@ -134,10 +134,11 @@ impl Builder<'_> {
             (Some(only), true) => only,
             (last, _) => Condition::All(probes.into_iter().chain(last).collect()),
         };
-        let label = settings.and_then(|s| s.label.clone()).unwrap_or_else(|| spelled(record));
+        let record_text = spelled(record);
+        let label = settings.and_then(|s| s.label.clone()).unwrap_or_else(|| record_text.clone());
         let weight = settings.map_or(1, |s| s.weight.get().into());
         let tier = settings.map_or(1, |s| s.tier);
-        Member { record: place, label, condition, weight, tier }
+        Member { record: place, record_text, label, condition, weight, tier }
     }
 
     fn addresses(

@@ -5,6 +5,7 @@
 //! of the same address share one probe.
 
 mod build;
+mod whom;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -20,6 +21,7 @@ use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
 use crate::zone::Zone;
 
 pub use build::build;
+pub use whom::{BadWhom, Whom};
 
 /// Everything that will be served and probed.
 #[derive(Debug)]
@@ -62,11 +64,22 @@ pub struct Pool {
     pub ramp: Duration,
 }
 
+/// A member of the plan, by its pool and its place among the pool's members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId {
+    /// The pool.
+    pub pool: PoolId,
+    /// The place in its `members`.
+    pub place: u32,
+}
+
 /// One record of a pool.
 #[derive(Debug)]
 pub struct Member {
     /// The record, by its place in its zone's `records`.
     pub record: usize,
+    /// What the record says: an address, or a target and a port.
+    pub record_text: String,
     /// What people call it: the config's label, else its address or target.
     pub label: String,
     /// What is probed for it, and how that adds up.
@@ -101,6 +114,11 @@ pub struct Probe {
 }
 
 impl Plan {
+    /// A member.
+    pub fn member(&self, id: MemberId) -> &Member {
+        &self.pools[id.pool.index()].members[id.place as usize]
+    }
+
     /// The pools with their ids.
     pub fn pool_ids(&self) -> impl Iterator<Item = (PoolId, &Pool)> {
         self.pools.iter().enumerate().map(|(i, pool)| (PoolId(i as u32), pool))
