@@ -11,12 +11,15 @@ mod certificates;
 mod clock;
 mod cookies;
 mod director;
+mod keeper;
 mod load;
 mod network;
 mod renew;
 mod state;
+mod steering;
 mod user;
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -26,8 +29,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -37,12 +40,15 @@ use crate::probe::schedule::{Ask, Event, Schedule};
 use crate::serve::{self, Addresses, BindError, Sockets};
 
 use clock::{Clock, unix_now};
+use keeper::Keeper;
 use renew::Renewal;
+use steering::Command;
 
-pub use director::Director;
+pub use director::{Consent, Director, Effect, Kept, Left, Refusal};
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
 pub use state::{Lease, Read, State, StateFile};
+pub use steering::{Steering, SteeringError};
 
 /// How many verdicts may wait to be judged; probes wait beyond that.
 const WAITING_VERDICTS: usize = 1024;
@@ -81,6 +87,7 @@ pub enum StartError {
 pub struct Daemon {
     addrs: Addresses,
     views: watch::Receiver<Vec<Observed>>,
+    steering: Steering,
     servers: serve::Servers,
     direction: JoinHandle<()>,
     renewal: Renewal,
@@ -100,6 +107,7 @@ impl Daemon {
             user::become_user(&user.value)?;
         }
         let (file, state) = open_state(plan)?;
+        let mut keeper = Keeper::new(file);
         let (sender, mut events) = mpsc::channel(WAITING_VERDICTS);
         let schedule = Schedule::start(&plan.probes, ask, &sender);
         let clock = Clock::start();
@@ -107,14 +115,16 @@ impl Daemon {
         first_round(&mut director, &mut events, plan, clock).await;
         let views = director.views();
         let addrs = sockets.local_addrs();
-        keep_now(&file, &director.state()); // before the first answer: a serial that is given is never given again
+        keeper.keep_now(&director.state()); // before the first answer: a serial that is given is never given again
         let servers = open(&mut director, &state, sockets, plan, clock)?;
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
-        let direction = tokio::spawn(direct(director, events, schedule, file, clock, stop.clone()));
+        let (steering, commands) = Steering::new();
+        let direction =
+            tokio::spawn(direct(director, events, commands, schedule, keeper, clock, stop.clone()));
         let renewal = Renewal::new(&plan.watched);
         tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.clone().run()));
-        Ok(Self { addrs, views, servers, direction, renewal, stop })
+        Ok(Self { addrs, views, steering, servers, direction, renewal, stop })
     }
 
     /// The addresses it answers on over UDP and TCP.
@@ -130,6 +140,11 @@ impl Daemon {
     /// What is observed, by `ProbeId`: news whenever a member goes up or down, once it is answered so.
     pub fn views(&self) -> watch::Receiver<Vec<Observed>> {
         self.views.clone()
+    }
+
+    /// The way to give orders while it runs.
+    pub fn steering(&self) -> Steering {
+        self.steering.clone()
     }
 
     /// Reads certificates and their keys again, if they have changed; otherwise that happens every few seconds.
@@ -161,7 +176,9 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
     let end = Instant::now() + plan.server.first_round;
     while !director.is_informed() {
         match timeout_at(end, events.recv()).await {
-            Ok(Some(event)) => judge(director, event, clock),
+            Ok(Some(event)) => {
+                judge(director, event, clock);
+            }
             Ok(None) => return,
             Err(_elapsed) => {
                 warn!(
@@ -173,9 +190,11 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
     }
 }
 
-fn judge(director: &mut Director, event: Event, clock: Clock) {
+/// What changed that is to be kept is told by the director's views.
+fn judge(director: &mut Director, event: Event, clock: Clock) -> Kept {
     let pace = director.judge(event.probe, &event.finding, clock.now());
     let _ = event.pace.send(pace); // a probe that was stopped meanwhile does not care
+    Kept::Same
 }
 
 fn open(
@@ -204,26 +223,32 @@ fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
     Ok((file, state))
 }
 
-/// Judges verdicts until it is stopped. The state file is written beside that, never in its way.
+/// Judges verdicts and takes orders until it is stopped.
 async fn direct(
     mut director: Director,
     mut events: mpsc::Receiver<Event>,
+    mut commands: mpsc::Receiver<Command>,
     schedule: Schedule,
-    file: StateFile,
+    keeper: Keeper,
     clock: Clock,
     stop: CancellationToken,
 ) {
     let mut views = director.views();
-    let (states, to_keep) = watch::channel(State::default());
-    let keeper = tokio::spawn(keep(file, to_keep));
+    let (states, to_keep) = watch::channel(director.state());
+    let keeper = tokio::spawn(keeper.keep(to_keep));
     let mut secrets = interval(SECRET_LIFE); // its first tick is now
     secrets.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let kept = tokio::select! {
             () = stop.cancelled() => break,
             Some(event) = events.recv() => judge(&mut director, event, clock),
+            Some(command) = commands.recv() => command.carry_out(&mut director, clock.now()),
+            () = wait(director.wakes_in(clock.now())) => director.wake(clock.now()),
             _ = secrets.tick(), if director.makes_secrets() => roll_secrets(&mut director),
-            Ok(()) = views.changed() => drop(states.send_replace(director.state())),
+            Ok(()) = views.changed() => Kept::Changed,
+        };
+        if kept == Kept::Changed {
+            states.send_replace(director.state());
         }
     }
     schedule.stop().await;
@@ -232,24 +257,18 @@ async fn direct(
     let _ = keeper.await;
 }
 
-fn roll_secrets(director: &mut Director) {
+/// For so long; `None`: for ever.
+async fn wait(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => sleep(pause).await,
+        None => pending().await,
+    }
+}
+
+fn roll_secrets(director: &mut Director) -> Kept {
     match cookies::make() {
         Ok(newest) => director.roll_secrets(newest),
         Err(e) => error!(%e, "no random numbers for DNS cookies: they stay as they are"),
     }
-}
-
-/// Writes each new state, or the newest of those that came while the disk was busy.
-async fn keep(file: StateFile, mut states: watch::Receiver<State>) {
-    let file = Arc::new(file);
-    while states.changed().await.is_ok() {
-        let (file, state) = (Arc::clone(&file), states.borrow_and_update().clone());
-        let _ = spawn_blocking(move || keep_now(&file, &state)).await;
-    }
-}
-
-fn keep_now(file: &StateFile, state: &State) {
-    if let Err(e) = file.write(state) {
-        error!(file = %file.path().display(), %e, "cannot keep state");
-    }
+    Kept::Same
 }
