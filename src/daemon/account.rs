@@ -1,7 +1,7 @@
 //! What is told about a pool, in words.
 
 use crate::health::Observed;
-use crate::plan::{Member, Pool};
+use crate::plan::{Condition, Member, Pool};
 use crate::snapshot::{Account, Line, Lineup, Mode};
 
 /// What is observed by one probe, and since when, in seconds of Unix time.
@@ -28,13 +28,7 @@ pub(super) fn account(pool: &Pool, lineup: &Lineup, since: u32, sightings: &[Sig
 }
 
 fn line(member: &Member, answered: bool, sightings: &[Sighting]) -> Line {
-    let ids = member.condition.probes();
-    let probes = || ids.iter().map(|probe| sightings[probe.index()]);
-    let worst = probes().find(|sighting| !sighting.observed.is_up());
-    let (observed, since) = match worst {
-        Some(worst) => (worst.observed, worst.since),
-        None => (Observed::UP, probes().filter_map(|sighting| sighting.since).max()),
-    };
+    let Sighting { observed, since } = sight(&member.condition, sightings);
     let reason = observed.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let place = if answered == observed.is_up() {
         ""
@@ -44,4 +38,62 @@ fn line(member: &Member, answered: bool, sightings: &[Sighting]) -> Line {
         ", not answered"
     };
     Line { text: format!("{} {}{reason}{place}", member.label, observed.as_str()), since }
+}
+
+/// What decides how a member is: the worst of what it needs, the best of what is enough. It is up since the last of
+/// all parts came up, or the first of any; it is down the other way round.
+fn sight(condition: &Condition, sightings: &[Sighting]) -> Sighting {
+    let parts = |parts: &[Condition]| parts.iter().map(|part| sight(part, sightings)).collect::<Vec<_>>();
+    let decisive = match condition {
+        Condition::Probe(id) => Some(sightings[id.index()]),
+        Condition::All(all) => parts(all).into_iter().reduce(|a, b| if b.is_worse(a) { b } else { a }),
+        Condition::Any(any) => parts(any).into_iter().reduce(|a, b| if a.is_worse(b) { b } else { a }),
+    };
+    decisive.unwrap_or(Sighting { observed: Observed::Unknown, since: None })
+}
+
+impl Sighting {
+    /// Of two that are up the later one is worse: it was down longer. Of two that are not, the earlier one.
+    fn is_worse(self, other: Self) -> bool {
+        let (own, others) = (self.observed.standing(), other.observed.standing());
+        let longer = if self.observed.is_up() { self.since > other.since } else { self.since < other.since };
+        own < others || own == others && longer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Reason::{self, Refused, ServiceState};
+    use crate::units::ProbeId;
+
+    fn up(since: u32) -> Sighting {
+        Sighting { observed: Observed::UP, since: Some(since) }
+    }
+
+    fn down(reason: Reason, since: u32) -> Sighting {
+        Sighting { observed: Observed::down(reason), since: Some(since) }
+    }
+
+    #[test]
+    fn what_decides_is_told() {
+        let [early, late, dead, deader, doubted] =
+            [up(1), up(5), down(Refused, 3), down(Refused, 2), down(ServiceState, 4)];
+        for (all_of, all, any) in [
+            ([early, late], late, early),
+            ([late, early], late, early),
+            ([early, dead], dead, early),
+            ([dead, deader], deader, dead),
+            ([deader, dead], deader, dead),
+            ([doubted, dead], dead, doubted),
+        ] {
+            let parts = || vec![Condition::Probe(ProbeId(0)), Condition::Probe(ProbeId(1))];
+            let said = |condition| {
+                let Sighting { observed, since } = sight(&condition, &all_of);
+                (observed, since)
+            };
+            assert_eq!(said(Condition::All(parts())), (all.observed, all.since), "all of {all_of:?}");
+            assert_eq!(said(Condition::Any(parts())), (any.observed, any.since), "any of {all_of:?}");
+        }
+    }
 }
