@@ -21,15 +21,15 @@ const PUPPET_PORT: NonZeroU16 = port(8140);
 #[serde(rename_all = "kebab-case", default)]
 pub(in crate::config) struct Check {
     /// From one probe to the next.
-    pub(in crate::config) interval: Pause,
+    pub(in crate::config) interval: Spanned<Pause>,
     /// For the whole probe: connect, TLS, reply.
-    pub(in crate::config) timeout: Pause,
+    pub(in crate::config) timeout: Spanned<Pause>,
     /// An unexpected verdict is asked again this soon; an overdue one is asked again beside the first.
-    pub(in crate::config) recheck: Pause,
+    pub(in crate::config) recheck: Spanned<Pause>,
     /// Fails in a row until down.
-    pub(in crate::config) fall: NonZeroU32,
+    pub(in crate::config) fall: Spanned<NonZeroU32>,
     /// Passes in a row until up.
-    pub(in crate::config) rise: NonZeroU32,
+    pub(in crate::config) rise: Spanned<NonZeroU32>,
     /// The kind: HTTPS, `/status/v1/simple/SERVICE`, which must say `running`.
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
     /// The kind: a plain HTTP request.
@@ -40,23 +40,34 @@ pub(in crate::config) struct Check {
     pub(in crate::config) tls: Option<Spanned<Tls>>,
     /// The kind: a TCP connection.
     pub(in crate::config) tcp: Option<Spanned<TcpConnect>>,
+    /// No kind of its own: every one of these checks, by name.
+    pub(in crate::config) all: Option<Spanned<Vec<Spanned<String>>>>,
+    /// No kind of its own: at least one of these checks, by name.
+    pub(in crate::config) any: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 impl Default for Check {
     fn default() -> Self {
         Self {
-            interval: Pause::from_millis(2000),
-            timeout: Pause::from_millis(2000),
-            recheck: Pause::from_millis(500),
-            fall: NonZeroU32::MIN.saturating_add(1),
-            rise: NonZeroU32::MIN.saturating_add(1),
+            interval: unwritten(Pause::from_millis(2000)),
+            timeout: unwritten(Pause::from_millis(2000)),
+            recheck: unwritten(Pause::from_millis(500)),
+            fall: unwritten(NonZeroU32::MIN.saturating_add(1)),
+            rise: unwritten(NonZeroU32::MIN.saturating_add(1)),
             puppetserver: None,
             http: None,
             https: None,
             tls: None,
             tcp: None,
+            all: None,
+            any: None,
         }
     }
+}
+
+/// A default: it stands nowhere in the file.
+fn unwritten<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
 }
 
 encrypted! {
@@ -72,12 +83,11 @@ encrypted! {
 
 impl Default for Puppetserver {
     fn default() -> Self {
-        let ca_file = Spanned::new(0..0, PUPPET_CA.into());
         Self {
             port: PUPPET_PORT,
             service: "server".to_owned(),
             server_name: None,
-            ca_file,
+            ca_file: unwritten(PUPPET_CA.into()),
             client_cert: None,
             client_key: None,
         }

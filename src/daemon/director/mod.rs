@@ -8,6 +8,7 @@ mod account;
 mod log;
 mod orders;
 mod ramps;
+mod sighting;
 mod standings;
 mod wake;
 
@@ -23,9 +24,10 @@ use crate::plan::{MemberId, Plan};
 use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Outlook, Publisher, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
-use account::{Sighting, account};
+use account::account;
 use orders::Orders;
 use ramps::Ramps;
+use sighting::Sighting;
 
 pub use orders::{Consent, Effect, Left, Refusal};
 pub use wake::Kept;
