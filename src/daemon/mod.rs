@@ -7,7 +7,6 @@
 //! The sockets are bound before the first round, so that a port in use is told at once and root is dropped
 //! before anything is dialled; nothing is answered before the round has ended.
 
-mod account;
 mod cookies;
 mod director;
 mod load;

@@ -4,20 +4,22 @@
 //! lineups of the pools that have that member; the zones concerned get their next serial, and one new snapshot
 //! with the answers of these pools written anew is published.
 
+mod account;
+mod log;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tracing::{info, warn};
 
-use super::account::{Sighting, account};
 use super::cookies;
 use super::state::{Lease, State};
-use crate::health::{Observed, Pace, Standing, Thresholds, Verdict};
-use crate::plan::{Plan, Pool, Probe};
+use crate::health::{Observed, Pace, Standing, Thresholds};
+use crate::plan::{Plan, Pool};
 use crate::probe::Finding;
-use crate::snapshot::{Account, Compiler, Lineup, Mode, Outlook, Publisher, Snapshot};
+use crate::snapshot::{Account, Compiler, Lineup, Outlook, Publisher, Snapshot};
 use crate::units::{CookieSecret, PoolId, ProbeId, Serial, ZoneId};
+use account::{Sighting, account};
 
 /// The state of everything that is probed, and the way to the snapshot.
 #[derive(Debug)]
@@ -79,7 +81,7 @@ impl Director {
         let is_transition = before.as_str() != after.as_str();
         if is_transition {
             sighting.since = Some(now);
-            log_transition(probe, before, after, finding);
+            log::transition(probe, before, after, finding);
         }
         if is_transition || before.reason() != after.reason() {
             self.redraw(&self.pools[id.index()].clone(), now);
@@ -107,7 +109,7 @@ impl Director {
         self.views.send_replace(self.observed());
         self.lineups = self.plan.pools.iter().map(|pool| self.lineup(pool, None)).collect();
         for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
-            log_lineup(pool, lineup);
+            log::lineup(pool, lineup);
         }
         self.began = vec![now; self.lineups.len()];
         let accounts = (0..self.lineups.len()).map(|pool| Arc::new(self.account(pool))).collect();
@@ -166,7 +168,7 @@ impl Director {
             let pool = &self.plan.pools[id.index()];
             let lineup = self.lineup(pool, Some(&self.lineups[id.index()]));
             if lineup != self.lineups[id.index()] {
-                log_lineup(pool, &lineup);
+                log::lineup(pool, &lineup);
                 self.lineups[id.index()] = lineup;
                 self.began[id.index()] = now;
                 changed.push(id);
@@ -215,30 +217,4 @@ fn pools_of_probes(plan: &Plan) -> Vec<Vec<PoolId>> {
         }
     }
     pools
-}
-
-fn log_transition(probe: &Probe, before: Observed, after: Observed, finding: &Finding) {
-    let (member, check) = (probe.target, &probe.check.name);
-    let (was, now) = (before.as_str(), after.as_str());
-    match finding.verdict {
-        Verdict::Pass => info!(%member, check, was, now, "member"),
-        Verdict::Fail(reason) | Verdict::Leaving(reason) => {
-            warn!(%member, check, was, now, %reason, detail = finding.detail, "member");
-        }
-    }
-}
-
-fn log_lineup(pool: &Pool, lineup: &Lineup) {
-    let answered: Vec<&str> = pool
-        .members
-        .iter()
-        .zip(&lineup.answered)
-        .filter(|(_, presence)| presence.is_some())
-        .map(|(m, _)| m.label.as_str())
-        .collect();
-    let (pool, kind, answered) = (&pool.name, pool.record_type, answered.join(" "));
-    match lineup.mode {
-        Mode::Live => info!(%pool, %kind, answered, "pool"),
-        Mode::FailingOpen => warn!(%pool, %kind, answered, "pool fails open: too few members are live"),
-    }
 }

@@ -1,0 +1,36 @@
+//! What the director says in the log: one line for each transition.
+
+use tracing::{info, warn};
+
+use crate::health::{Observed, Verdict};
+use crate::plan::{Pool, Probe};
+use crate::probe::Finding;
+use crate::snapshot::{Lineup, Mode};
+
+/// A member went up or down.
+pub(super) fn transition(probe: &Probe, before: Observed, after: Observed, finding: &Finding) {
+    let (member, check) = (probe.target, &probe.check.name);
+    let (was, now) = (before.as_str(), after.as_str());
+    match finding.verdict {
+        Verdict::Pass => info!(%member, check, was, now, "member"),
+        Verdict::Fail(reason) | Verdict::Leaving(reason) => {
+            warn!(%member, check, was, now, %reason, detail = finding.detail, "member");
+        }
+    }
+}
+
+/// Others of a pool are answered than before.
+pub(super) fn lineup(pool: &Pool, lineup: &Lineup) {
+    let answered: Vec<&str> = pool
+        .members
+        .iter()
+        .zip(&lineup.answered)
+        .filter(|(_, presence)| presence.is_some())
+        .map(|(m, _)| m.label.as_str())
+        .collect();
+    let (pool, kind, answered) = (&pool.name, pool.record_type, answered.join(" "));
+    match lineup.mode {
+        Mode::Live => info!(%pool, %kind, answered, "pool"),
+        Mode::FailingOpen => warn!(%pool, %kind, answered, "pool fails open: too few members are live"),
+    }
+}
