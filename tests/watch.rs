@@ -11,7 +11,7 @@ use onstage::plan::Plan;
 use onstage::probe::Finding;
 use onstage::probe::schedule::{Ask, Event, Schedule};
 use onstage::snapshot::Reader;
-use onstage::units::{ProbeId, Serial, ZoneId};
+use onstage::units::{Moment, ProbeId, Serial, ZoneId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -73,12 +73,18 @@ fn plan() -> Arc<Plan> {
     load_site(&[("onstage.toml", config), ("zone", zone)]).plan
 }
 
+/// The moment that it is, in a run that began then.
+fn since(began: Instant) -> Moment {
+    Moment { steady: began.elapsed(), unix: NOW + began.elapsed().as_secs() as u32 }
+}
+
 /// The daemon without its sockets.
 struct Watch {
     world: Arc<World>,
     director: Director,
     events: mpsc::Receiver<Event>,
     reader: Reader,
+    began: Instant,
     _schedule: Schedule,
 }
 
@@ -89,13 +95,13 @@ impl Watch {
         let world = Arc::new(World(Mutex::new(does.map(|does| (does, 0)))));
         let (sender, mut events) = mpsc::channel(16);
         let schedule = Schedule::start(&plan.probes, &world, &sender);
-        let mut director = Director::new(plan, &state);
+        let (mut director, began) = (Director::new(plan, &state), Instant::now());
         while !director.is_informed() {
             let event = events.recv().await.unwrap();
-            let _ = event.pace.send(director.judge(event.probe, &event.finding, NOW));
+            let _ = event.pace.send(director.judge(event.probe, &event.finding, since(began)));
         }
-        let reader = director.open(&state, NOW).reader();
-        Self { world, director, events, reader, _schedule: schedule }
+        let reader = director.open(&state, since(began)).reader();
+        Self { world, director, events, reader, began, _schedule: schedule }
     }
 
     fn serial(&mut self) -> Serial {
@@ -106,7 +112,7 @@ impl Watch {
     async fn until_change(&mut self, most: Duration) -> Option<Duration> {
         let (began, serial) = (Instant::now(), self.serial());
         while let Ok(Some(event)) = timeout_at(began + most, self.events.recv()).await {
-            let _ = event.pace.send(self.director.judge(event.probe, &event.finding, NOW));
+            let _ = event.pace.send(self.director.judge(event.probe, &event.finding, since(self.began)));
             if self.serial() != serial {
                 return Some(began.elapsed());
             }
@@ -211,7 +217,7 @@ async fn the_serial_rises_with_each_change_and_across_restarts() {
     assert_eq!(watch.serial(), Serial(2));
     for (state, at_least) in [(watch.director.last_state(), Serial(3)), (watch.director.state(), Serial(4))] {
         let mut next = Director::new(plan(), &state);
-        let serial = next.open(&state, NOW).current().serial(ZoneId(0));
+        let serial = next.open(&state, since(Instant::now())).current().serial(ZoneId(0));
         assert!(serial == at_least || serial.is_after(at_least), "{serial:?}");
     }
 }
@@ -224,7 +230,7 @@ async fn who_has_no_verdict_is_taken_as_the_last_run_left_it() {
     state.up.insert(plan.probes[2].key(), false);
     let mut director = Director::new(plan, &state);
     let views = director.views();
-    director.open(&state, NOW);
+    director.open(&state, since(Instant::now()));
     let up: Vec<bool> = views.borrow().iter().map(|observed| observed.is_up()).collect();
     assert_eq!(up, [false, true, false]);
 }

@@ -7,6 +7,7 @@
 //! The sockets are bound before the first round, so that a port in use is told at once and root is dropped
 //! before anything is dialled; nothing is answered before the round has ended.
 
+mod clock;
 mod cookies;
 mod director;
 mod load;
@@ -21,7 +22,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -34,6 +35,7 @@ use crate::plan::Plan;
 use crate::probe::schedule::{Ask, Event, Schedule};
 use crate::serve::{self, Addresses, BindError, Shown, Sockets};
 
+use clock::{Clock, unix_now};
 use renew::Renewal;
 
 pub use director::Director;
@@ -99,16 +101,17 @@ impl Daemon {
         let (file, state) = open_state(plan)?;
         let (sender, mut events) = mpsc::channel(WAITING_VERDICTS);
         let schedule = Schedule::start(&plan.probes, ask, &sender);
+        let clock = Clock::start();
         let mut director = Director::new(Arc::clone(plan), &state);
-        first_round(&mut director, &mut events, plan).await;
+        first_round(&mut director, &mut events, plan, clock).await;
         let views = director.views();
         let addrs = sockets.local_addrs();
         keep_now(&file, &director.state()); // before the first answer: a serial that is given is never given again
         let shown = plan.identity.as_ref().map(Shown::new);
-        let servers = open(&mut director, &state, sockets, plan, shown.as_ref())?;
+        let servers = open(&mut director, &state, sockets, plan, shown.as_ref(), clock)?;
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
-        let direction = tokio::spawn(direct(director, events, schedule, file, stop.clone()));
+        let direction = tokio::spawn(direct(director, events, schedule, file, clock, stop.clone()));
         let renewal = plan.server.tls.as_ref().zip(shown).map(|(tls, shown)| Renewal::new(tls, shown));
         if let Some(renewal) = renewal.clone() {
             tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.run()));
@@ -158,11 +161,11 @@ fn take_all_descriptors() {
 }
 
 /// Judges verdicts until every member has one, or `first-round` has passed.
-async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>, plan: &Plan) {
+async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>, plan: &Plan, clock: Clock) {
     let end = Instant::now() + plan.server.first_round;
     while !director.is_informed() {
         match timeout_at(end, events.recv()).await {
-            Ok(Some(event)) => judge(director, event),
+            Ok(Some(event)) => judge(director, event, clock),
             Ok(None) => return,
             Err(_elapsed) => {
                 warn!(
@@ -174,8 +177,8 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
     }
 }
 
-fn judge(director: &mut Director, event: Event) {
-    let pace = director.judge(event.probe, &event.finding, unix_now());
+fn judge(director: &mut Director, event: Event, clock: Clock) {
+    let pace = director.judge(event.probe, &event.finding, clock.now());
     let _ = event.pace.send(pace); // a probe that was stopped meanwhile does not care
 }
 
@@ -185,14 +188,10 @@ fn open(
     sockets: Sockets,
     plan: &Plan,
     shown: Option<&Shown>,
+    clock: Clock,
 ) -> Result<serve::Servers, StartError> {
-    let publisher = director.open(state, unix_now());
+    let publisher = director.open(state, clock.now());
     Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, shown)?)
-}
-
-/// Seconds of Unix time, until 2106 (RFC 9018 §4.3 counts as this does).
-fn unix_now() -> u32 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
 }
 
 fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
@@ -216,6 +215,7 @@ async fn direct(
     mut events: mpsc::Receiver<Event>,
     schedule: Schedule,
     file: StateFile,
+    clock: Clock,
     stop: CancellationToken,
 ) {
     let mut views = director.views();
@@ -226,7 +226,7 @@ async fn direct(
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(event) = events.recv() => judge(&mut director, event),
+            Some(event) = events.recv() => judge(&mut director, event, clock),
             _ = secrets.tick(), if director.makes_secrets() => roll_secrets(&mut director),
             Ok(()) = views.changed() => drop(states.send_replace(director.state())),
         }

@@ -18,7 +18,7 @@ use crate::health::{Observed, Pace, Standing, Thresholds};
 use crate::plan::{Plan, Pool};
 use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Outlook, Publisher, Snapshot};
-use crate::units::{CookieSecret, PoolId, ProbeId, Serial, ZoneId};
+use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::{Sighting, account};
 
 /// The state of everything that is probed, and the way to the snapshot.
@@ -69,8 +69,8 @@ impl Director {
         }
     }
 
-    /// Takes one verdict in, `now` in seconds of Unix time; when to ask this member again.
-    pub fn judge(&mut self, id: ProbeId, finding: &Finding, now: u32) -> Pace {
+    /// Takes one verdict in; when to ask this member again.
+    pub fn judge(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
         let probe = &self.plan.probes[id.index()];
         let thresholds = Thresholds { fall: probe.check.fall, rise: probe.check.rise };
         let sighting = &mut self.sightings[id.index()];
@@ -80,7 +80,7 @@ impl Director {
         self.unknown -= usize::from(before == Observed::Unknown);
         let is_transition = before.as_str() != after.as_str();
         if is_transition {
-            sighting.since = Some(now);
+            sighting.since = Some(now.unix);
             log::transition(probe, before, after, finding);
         }
         if is_transition || before.reason() != after.reason() {
@@ -99,7 +99,7 @@ impl Director {
 
     /// Ends the first round: who has no verdict yet is taken as `state` left them, and the first snapshot is
     /// compiled and published.
-    pub fn open(&mut self, state: &State, now: u32) -> &Publisher {
+    pub fn open(&mut self, state: &State, now: Moment) -> &Publisher {
         for (probe, sighting) in self.plan.probes.iter().zip(&mut self.sightings) {
             if let (Observed::Unknown, Some(true)) = (sighting.observed, state.up.get(&probe.key())) {
                 sighting.observed = Observed::UP;
@@ -111,7 +111,7 @@ impl Director {
         for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
             log::lineup(pool, lineup);
         }
-        self.began = vec![now; self.lineups.len()];
+        self.began = vec![now.unix; self.lineups.len()];
         let accounts = (0..self.lineups.len()).map(|pool| Arc::new(self.account(pool))).collect();
         let first = self.compiler.compile(&self.lineups, &self.serials());
         let first = first.with_accounts(accounts).with_secrets(Arc::clone(&self.plan.secrets));
@@ -161,7 +161,7 @@ impl Director {
     }
 
     /// Draws the lineups of some pools anew, and publishes them and what is told about them.
-    fn redraw(&mut self, pools: &[PoolId], now: u32) {
+    fn redraw(&mut self, pools: &[PoolId], now: Moment) {
         let Stage::Open(publisher) = &self.stage else { return };
         let mut changed = Vec::new();
         for &id in pools {
@@ -170,7 +170,7 @@ impl Director {
             if lineup != self.lineups[id.index()] {
                 log::lineup(pool, &lineup);
                 self.lineups[id.index()] = lineup;
-                self.began[id.index()] = now;
+                self.began[id.index()] = now.unix;
                 changed.push(id);
             }
         }
