@@ -18,6 +18,7 @@ mod config;
 mod encrypted;
 mod fixtures;
 mod harness;
+mod killed;
 mod peers;
 mod probe;
 mod serve;

@@ -23,7 +23,7 @@ pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
 pub use settings::{
     Body, Check, Config, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool, RateLimit,
-    Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
+    Server, Tcp, TcpCheck, Tls, TlsCheck, Tripwire, Trust, ZoneFile,
 };
 
 /// Reads the config at `path`. `None` where `report` has got an error; every problem is in it.

@@ -178,8 +178,12 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
 }
 
 fn judge(director: &mut Director, event: Event, clock: Clock) {
-    let pace = director.judge(event.probe, &event.finding, clock.now());
-    let _ = event.pace.send(pace); // a probe that was stopped meanwhile does not care
+    match event {
+        Event::Found { probe, finding, pace } => {
+            let _ = pace.send(director.judge(probe, &finding, clock.now())); // a probe that was stopped does not care
+        }
+        Event::Overdue { probe } => director.expect(probe, clock.now()),
+    }
 }
 
 fn open(

@@ -29,6 +29,9 @@ pub(in crate::config) struct Check {
     pub(in crate::config) fall: NonZeroU32,
     /// Passes in a row until up.
     pub(in crate::config) rise: NonZeroU32,
+    /// Whether an idle connection is held to each member, whose loss is a reason to probe; left out: where members
+    /// bear one.
+    pub(in crate::config) tripwire: Option<bool>,
     /// The kind: HTTPS, `/status/v1/simple/SERVICE`, which must say `running`.
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
     /// The kind: a plain HTTP request.
@@ -41,6 +44,11 @@ pub(in crate::config) struct Check {
     pub(in crate::config) tcp: Option<Spanned<TcpConnect>>,
 }
 
+impl Check {
+    /// Whether an idle connection is held to members that bear one.
+    pub(in crate::config) const TRIPWIRE: bool = true;
+}
+
 impl Default for Check {
     fn default() -> Self {
         Self {
@@ -49,6 +57,7 @@ impl Default for Check {
             recheck: Pause::from_millis(500),
             fall: NonZeroU32::MIN.saturating_add(1),
             rise: NonZeroU32::MIN.saturating_add(1),
+            tripwire: None,
             puppetserver: None,
             http: None,
             https: None,

@@ -16,7 +16,7 @@ use crate::name::Name;
 use crate::report::Location;
 use crate::units::{MaxAnswers, Share};
 
-pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Trust};
+pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Tripwire, Trust};
 
 /// A value and where the operator wrote it.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use serde_spanned::Spanned;
 use super::Settler;
 use crate::config::decode::nearest;
 use crate::config::schema;
-use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Trust};
+use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Tripwire, Trust};
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
@@ -43,9 +43,11 @@ impl Settler<'_> {
 
     pub(super) fn check(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Check> {
         let (interval, timeout, recheck) = (check.interval.0, check.timeout.0, check.recheck.0);
-        let (fall, rise) = (check.fall, check.rise);
+        let (fall, rise, tripwire) = (check.fall, check.rise, check.tripwire);
         let kind = self.kind(name, at, check)?;
-        Some(Check { name: name.to_owned(), interval, timeout, recheck, fall, rise, kind })
+        let tripwire = tripwire.unwrap_or(schema::Check::TRIPWIRE && kind.bears_idle());
+        let tripwire = if tripwire { Tripwire::On } else { Tripwire::Off };
+        Some(Check { name: name.to_owned(), interval, timeout, recheck, fall, rise, tripwire, kind })
     }
 
     /// The one kind that a check has.

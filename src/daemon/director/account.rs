@@ -1,5 +1,6 @@
 //! What is told about a pool, in words.
 
+use super::news::News;
 use crate::health::Observed;
 use crate::plan::{Member, Pool};
 use crate::snapshot::{Account, Line, Lineup, Mode};
@@ -9,6 +10,22 @@ use crate::snapshot::{Account, Line, Lineup, Mode};
 pub(super) struct Sighting {
     pub(super) observed: Observed,
     pub(super) since: Option<u32>,
+    pub(super) news: News,
+}
+
+impl Sighting {
+    /// Before the first verdict.
+    pub(super) const NONE: Self = Self { observed: Observed::Unknown, since: None, news: News::Prompt };
+
+    /// Whether no change seems near. That an answer of somebody who is down is late is nothing new.
+    pub(super) fn is_settled(&self) -> bool {
+        self.observed.is_settled()
+            && match self.news {
+                News::Prompt => true,
+                News::Overdue => !self.observed.is_up(),
+                News::Stale => false,
+            }
+    }
 }
 
 /// The account of a pool: who is answered since `since`, and how each member is.
@@ -35,6 +52,7 @@ fn line(member: &Member, answered: bool, sightings: &[Sighting]) -> Line {
         Some(worst) => (worst.observed, worst.since),
         None => (Observed::UP, probes().filter_map(|sighting| sighting.since).max()),
     };
+    let stale = if probes().any(|sighting| sighting.news == News::Stale) { ", stale" } else { "" };
     let reason = observed.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let place = if answered == observed.is_up() {
         ""
@@ -43,5 +61,5 @@ fn line(member: &Member, answered: bool, sightings: &[Sighting]) -> Line {
     } else {
         ", not answered"
     };
-    Line { text: format!("{} {}{reason}{place}", member.label, observed.as_str()), since }
+    Line { text: format!("{} {}{reason}{place}{stale}", member.label, observed.as_str()), since }
 }
