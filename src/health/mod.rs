@@ -1,4 +1,4 @@
-//! What verdicts add up to: a small state machine, and nothing else.
+//! What verdicts add up to: a small state machine; and who watches that there are verdicts.
 //!
 //! It knows no member, no clock and no socket. A verdict goes in, the new state and whether the verdict was
 //! expected come out.
@@ -16,9 +16,11 @@ mod order;
 mod ramp;
 mod standing;
 mod verdict;
+mod vigil;
 
 pub use machine::{Observed, Pace, Thresholds};
 pub use order::{BadRemark, Draft, Order, Remark, Word};
 pub use ramp::{Rise, ramp};
 pub use standing::Standing;
 pub use verdict::{Reason, Told, Verdict};
+pub use vigil::Vigil;

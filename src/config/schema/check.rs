@@ -30,6 +30,9 @@ pub(in crate::config) struct Check {
     pub(in crate::config) fall: Spanned<NonZeroU32>,
     /// Passes in a row until up.
     pub(in crate::config) rise: Spanned<NonZeroU32>,
+    /// Whether an idle connection is held to each member, whose loss is a reason to probe; left out: where members
+    /// bear one.
+    pub(in crate::config) tripwire: Option<Spanned<bool>>,
     /// The kind: HTTPS, `/status/v1/simple/SERVICE`, which must say `running`.
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
     /// The kind: a plain HTTP request.
@@ -46,6 +49,11 @@ pub(in crate::config) struct Check {
     pub(in crate::config) any: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
+impl Check {
+    /// Whether an idle connection is held to members that bear one.
+    pub(in crate::config) const TRIPWIRE: bool = true;
+}
+
 impl Default for Check {
     fn default() -> Self {
         Self {
@@ -54,6 +62,7 @@ impl Default for Check {
             recheck: unwritten(Pause::from_millis(500)),
             fall: unwritten(NonZeroU32::MIN.saturating_add(1)),
             rise: unwritten(NonZeroU32::MIN.saturating_add(1)),
+            tripwire: None,
             puppetserver: None,
             http: None,
             https: None,

@@ -8,7 +8,7 @@ use serde_spanned::Spanned;
 use super::Settler;
 use super::demands::{How, Join, Table};
 use crate::config::schema;
-use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck};
+use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Tripwire};
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
@@ -24,7 +24,7 @@ impl Settler<'_> {
     pub(super) fn check(&mut self, name: &str, at: Location, check: schema::Check) -> Table {
         let (interval, timeout, recheck) =
             (check.interval.clone(), check.timeout.clone(), check.recheck.clone());
-        let (fall, rise) = (check.fall.clone(), check.rise.clone());
+        let (fall, rise, tripwire) = (check.fall.clone(), check.rise.clone(), check.tripwire.clone());
         match self.form(name, at, check) {
             Some(Form::Kind(kind)) => Table::Check(Arc::new(Check {
                 name: name.to_owned(),
@@ -33,6 +33,7 @@ impl Settler<'_> {
                 recheck: recheck.get_ref().0,
                 fall: fall.into_inner(),
                 rise: rise.into_inner(),
+                tripwire: hold(tripwire.map(Spanned::into_inner), &kind),
                 kind: *kind,
             })),
             Some(Form::Join(how, names)) => {
@@ -42,6 +43,7 @@ impl Settler<'_> {
                     ("recheck", recheck.span()),
                     ("fall", fall.span()),
                     ("rise", rise.span()),
+                    ("tripwire", tripwire.map_or(0..0, |tripwire| tripwire.span())),
                 ];
                 self.join_table(how, names, &idle)
             }
@@ -216,4 +218,10 @@ impl Settler<'_> {
             (is, contains) => is.map(Body::Is).or(contains.map(Body::Contains)),
         }
     }
+}
+
+/// Whether a connection is held to members that are asked so.
+fn hold(wanted: Option<bool>, kind: &Kind) -> Tripwire {
+    let is_held = wanted.unwrap_or(schema::Check::TRIPWIRE && kind.bears_idle());
+    if is_held { Tripwire::On } else { Tripwire::Off }
 }

@@ -47,10 +47,12 @@ pub(super) fn defaults() -> String {
         pool: [schema::PoolDefaults; 1],
     }
     let kind = |value| Some(Spanned::new(0..0, value));
-    let puppetserver =
-        schema::Check { puppetserver: kind(schema::Puppetserver::default()), ..Default::default() };
-    let http =
-        schema::Check { http: Some(Spanned::new(0..0, schema::Http::default())), ..Default::default() };
+    let common = || schema::Check {
+        tripwire: Some(Spanned::new(0..0, schema::Check::TRIPWIRE)),
+        ..Default::default()
+    };
+    let puppetserver = schema::Check { puppetserver: kind(schema::Puppetserver::default()), ..common() };
+    let http = schema::Check { http: Some(Spanned::new(0..0, schema::Http::default())), ..common() };
     let check = BTreeMap::from([("puppetserver", puppetserver), ("http", http)]);
     let pool = [schema::PoolDefaults::default()];
     match toml::to_string(&Defaults { server: schema::Server::default(), check, pool }) {
