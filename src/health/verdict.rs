@@ -54,6 +54,12 @@ impl Reason {
     pub const fn is_doubt(self) -> bool {
         matches!(self, Self::ServiceState)
     }
+
+    /// Whether it is not one of the site's members at all, as far as its certificate tells. A new agent that meets such a
+    /// one trusts it for good.
+    pub const fn is_foreign(self) -> bool {
+        matches!(self, Self::TlsUntrusted | Self::TlsWrongName)
+    }
 }
 
 reasons! {
