@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Record, RecordType};
@@ -155,6 +155,29 @@ pub fn lines(records: &[Record]) -> Vec<String> {
         records.iter().map(|r| format!("{} {} {} {}", r.name, r.ttl, r.record_type(), r.data)).collect();
     lines.sort();
     lines
+}
+
+/// What is logged on this thread meanwhile: a line each, without time and colours.
+pub fn logged(during: impl FnOnce()) -> Vec<String> {
+    let lines = Lines::default();
+    let written = lines.clone();
+    let logs = tracing_subscriber::fmt().without_time().with_target(false).with_ansi(false);
+    tracing::subscriber::with_default(logs.with_writer(move || written.clone()).finish(), during);
+    let bytes = std::mem::take(&mut *lines.0.lock().expect("nobody panicked"));
+    String::from_utf8_lossy(&bytes).lines().map(|line| line.trim().to_owned()).collect()
+}
+
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panicked").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The next datagram. A socket with a timeout is interrupted by signals (signal(7)); the call is then made again.

@@ -35,7 +35,9 @@ impl Site {
             .map(|identity| Master::start((own_address(), PORT).into(), Some(identity)).unwrap())
             .collect();
         let state = tempfile::tempdir().unwrap();
-        let records: String = masters.iter().map(|master| format!("@ A {}\n", master.addr().ip())).collect();
+        let records: Vec<String> =
+            masters.iter().map(|master| format!("@ A {}\n", master.addr().ip())).collect();
+        let records = records.concat();
         let zone =
             format!("$ORIGIN {NAME}.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n{records}");
         let config = format!(

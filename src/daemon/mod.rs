@@ -10,12 +10,15 @@
 mod clock;
 mod cookies;
 mod director;
+mod keeper;
 mod load;
 mod network;
 mod renew;
 mod state;
+mod steering;
 mod user;
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -25,8 +28,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -36,12 +39,15 @@ use crate::probe::schedule::{Ask, Event, Schedule};
 use crate::serve::{self, Addresses, BindError, Shown, Sockets};
 
 use clock::{Clock, unix_now};
+use keeper::Keeper;
 use renew::Renewal;
+use steering::Command;
 
-pub use director::Director;
+pub use director::{Consent, Director, Effect, Kept, Left, Refusal};
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
 pub use state::{Lease, Read, State, StateFile};
+pub use steering::{Steering, SteeringError};
 
 /// How many verdicts may wait to be judged; probes wait beyond that.
 const WAITING_VERDICTS: usize = 1024;
@@ -80,6 +86,7 @@ pub enum StartError {
 pub struct Daemon {
     addrs: Addresses,
     views: watch::Receiver<Vec<Observed>>,
+    steering: Steering,
     servers: serve::Servers,
     direction: JoinHandle<()>,
     renewal: Option<Renewal>,
@@ -99,6 +106,7 @@ impl Daemon {
             user::become_user(&user.value)?;
         }
         let (file, state) = open_state(plan)?;
+        let mut keeper = Keeper::new(file);
         let (sender, mut events) = mpsc::channel(WAITING_VERDICTS);
         let schedule = Schedule::start(&plan.probes, ask, &sender);
         let clock = Clock::start();
@@ -106,17 +114,19 @@ impl Daemon {
         first_round(&mut director, &mut events, plan, clock).await;
         let views = director.views();
         let addrs = sockets.local_addrs();
-        keep_now(&file, &director.state()); // before the first answer: a serial that is given is never given again
+        keeper.keep_now(&director.state()); // before the first answer: a serial that is given is never given again
         let shown = plan.identity.as_ref().map(Shown::new);
         let servers = open(&mut director, &state, sockets, plan, shown.as_ref(), clock)?;
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
-        let direction = tokio::spawn(direct(director, events, schedule, file, clock, stop.clone()));
+        let (steering, commands) = Steering::new();
+        let direction =
+            tokio::spawn(direct(director, events, commands, schedule, keeper, clock, stop.clone()));
         let renewal = plan.server.tls.as_ref().zip(shown).map(|(tls, shown)| Renewal::new(tls, shown));
         if let Some(renewal) = renewal.clone() {
             tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.run()));
         }
-        Ok(Self { addrs, views, servers, direction, renewal, stop })
+        Ok(Self { addrs, views, steering, servers, direction, renewal, stop })
     }
 
     /// The addresses it answers on over UDP and TCP.
@@ -132,6 +142,11 @@ impl Daemon {
     /// What is observed, by `ProbeId`: news whenever a member goes up or down, once it is answered so.
     pub fn views(&self) -> watch::Receiver<Vec<Observed>> {
         self.views.clone()
+    }
+
+    /// The way to give orders while it runs.
+    pub fn steering(&self) -> Steering {
+        self.steering.clone()
     }
 
     /// Reads the certificate and its key again, if they have changed; otherwise that happens every few seconds.
@@ -165,7 +180,9 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
     let end = Instant::now() + plan.server.first_round;
     while !director.is_informed() {
         match timeout_at(end, events.recv()).await {
-            Ok(Some(event)) => judge(director, event, clock),
+            Ok(Some(event)) => {
+                judge(director, event, clock);
+            }
             Ok(None) => return,
             Err(_elapsed) => {
                 warn!(
@@ -177,9 +194,11 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
     }
 }
 
-fn judge(director: &mut Director, event: Event, clock: Clock) {
+/// What changed that is to be kept is told by the director's views.
+fn judge(director: &mut Director, event: Event, clock: Clock) -> Kept {
     let pace = director.judge(event.probe, &event.finding, clock.now());
     let _ = event.pace.send(pace); // a probe that was stopped meanwhile does not care
+    Kept::Same
 }
 
 fn open(
@@ -209,26 +228,32 @@ fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
     Ok((file, state))
 }
 
-/// Judges verdicts until it is stopped. The state file is written beside that, never in its way.
+/// Judges verdicts and takes orders until it is stopped.
 async fn direct(
     mut director: Director,
     mut events: mpsc::Receiver<Event>,
+    mut commands: mpsc::Receiver<Command>,
     schedule: Schedule,
-    file: StateFile,
+    keeper: Keeper,
     clock: Clock,
     stop: CancellationToken,
 ) {
     let mut views = director.views();
-    let (states, to_keep) = watch::channel(State::default());
-    let keeper = tokio::spawn(keep(file, to_keep));
+    let (states, to_keep) = watch::channel(director.state());
+    let keeper = tokio::spawn(keeper.keep(to_keep));
     let mut secrets = interval(SECRET_LIFE); // its first tick is now
     secrets.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let kept = tokio::select! {
             () = stop.cancelled() => break,
             Some(event) = events.recv() => judge(&mut director, event, clock),
+            Some(command) = commands.recv() => command.carry_out(&mut director, clock.now()),
+            () = wait(director.wakes_in(clock.now())) => director.wake(clock.now()),
             _ = secrets.tick(), if director.makes_secrets() => roll_secrets(&mut director),
-            Ok(()) = views.changed() => drop(states.send_replace(director.state())),
+            Ok(()) = views.changed() => Kept::Changed,
+        };
+        if kept == Kept::Changed {
+            states.send_replace(director.state());
         }
     }
     schedule.stop().await;
@@ -237,24 +262,18 @@ async fn direct(
     let _ = keeper.await;
 }
 
-fn roll_secrets(director: &mut Director) {
+/// For so long; `None`: for ever.
+async fn wait(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => sleep(pause).await,
+        None => pending().await,
+    }
+}
+
+fn roll_secrets(director: &mut Director) -> Kept {
     match cookies::make() {
         Ok(newest) => director.roll_secrets(newest),
         Err(e) => error!(%e, "no random numbers for DNS cookies: they stay as they are"),
     }
-}
-
-/// Writes each new state, or the newest of those that came while the disk was busy.
-async fn keep(file: StateFile, mut states: watch::Receiver<State>) {
-    let file = Arc::new(file);
-    while states.changed().await.is_ok() {
-        let (file, state) = (Arc::clone(&file), states.borrow_and_update().clone());
-        let _ = spawn_blocking(move || keep_now(&file, &state)).await;
-    }
-}
-
-fn keep_now(file: &StateFile, state: &State) {
-    if let Err(e) = file.write(state) {
-        error!(file = %file.path().display(), %e, "cannot keep state");
-    }
+    Kept::Same
 }

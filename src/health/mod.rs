@@ -18,7 +18,7 @@ mod standing;
 mod verdict;
 
 pub use machine::{Observed, Pace, Thresholds};
-pub use order::{BadRemark, Order, Remark, Word};
+pub use order::{BadRemark, Draft, Order, Remark, Word};
 pub use ramp::{Rise, ramp};
 pub use standing::Standing;
 pub use verdict::{Reason, Told, Verdict};

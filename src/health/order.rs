@@ -9,6 +9,7 @@
 //! ```
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,19 @@ pub struct Order {
     /// When it is over, in seconds of Unix time; `None`: when it is released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u32>,
+}
+
+/// An order that nobody has taken yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Whether the member is to be kept out, or in.
+    pub word: Word,
+    /// Who gives it.
+    pub who: Remark,
+    /// What for.
+    pub why: Remark,
+    /// For how long; `None`: until it is released.
+    pub lasts: Option<Duration>,
 }
 
 /// Out or in.
@@ -58,6 +72,16 @@ pub enum BadRemark {
     /// It would break a log's line.
     #[error("it has a control character or a line break in it")]
     Control,
+}
+
+impl Draft {
+    /// The order, taken at `now`, in seconds of Unix time. It ends with a whole second, and by 2106.
+    pub fn taken(&self, now: u32) -> Order {
+        let seconds = |lasts: Duration| lasts.as_secs().saturating_add(u64::from(lasts.subsec_nanos() > 0));
+        let end = |lasts| now.saturating_add(seconds(lasts).try_into().unwrap_or(u32::MAX));
+        let Self { word, who, why, lasts } = self.clone();
+        Order { word, who, why, since: now, until: lasts.map(end) }
+    }
 }
 
 impl Order {
@@ -158,6 +182,21 @@ mod tests {
                 assert_eq!(observed.under(Some(&order), now), standing, "{observed:?} {order:?} at {now}");
             }
             assert_eq!(observed.under(None, 0), observed);
+        }
+    }
+
+    #[test]
+    fn it_lasts_from_when_it_is_taken() {
+        let Order { word, who, why, .. } = order(Word::Drain, None);
+        for (lasts, until) in [
+            (None, None),
+            (Some(Duration::ZERO), Some(100)),
+            (Some(Duration::from_millis(1500)), Some(102)),
+            (Some(Duration::from_secs(7200)), Some(7300)),
+            (Some(Duration::MAX), Some(u32::MAX)),
+        ] {
+            let draft = Draft { word, who: who.clone(), why: why.clone(), lasts };
+            assert_eq!(draft.taken(100), order(Word::Drain, until), "{lasts:?}");
         }
     }
 

@@ -61,6 +61,29 @@ impl FromStr for Whom {
     }
 }
 
+impl Whom {
+    /// Whether a member with this key is meant, where nothing but its key is known of it.
+    pub fn means(&self, key: &str) -> bool {
+        let mut words = key.rsplitn(3, ' ');
+        let (Some(record), Some(_type), Some(pool)) = (words.next(), words.next(), words.next()) else {
+            return false;
+        };
+        let of_pool = self.pool.as_ref().is_none_or(|wanted| wanted.to_string() == pool);
+        of_pool
+            && match &self.word {
+                Word::Address(address) => record.parse() == Ok(*address),
+                Word::Endpoint(_) => false,
+                Word::Host(name) => record == name || target(record) == Some(name),
+            }
+    }
+}
+
+/// The target in the text of an SRV record; `None`: it is an address.
+fn target(record_text: &str) -> Option<&str> {
+    let address: Result<IpAddr, _> = record_text.parse();
+    address.is_err().then(|| record_text.rsplit_once(':').map(|(target, _port)| target))?
+}
+
 impl From<&str> for Word {
     fn from(word: &str) -> Self {
         let address = word.parse().map(Self::Address);
@@ -155,8 +178,7 @@ impl Member {
     }
 
     fn is_named(&self, name: &str) -> bool {
-        let target = self.record_text.rsplit_once(':').filter(|_| self.address().is_none());
-        let target = target.map_or("", |(target, _port)| target);
+        let target = target(&self.record_text).unwrap_or_default();
         [&self.label, &self.record_text, target].iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 }

@@ -1,8 +1,10 @@
 //! What is told about a pool, in words.
 
-use crate::health::Observed;
+use super::log::Date;
+use crate::health::{Observed, Order, Word};
 use crate::plan::{Member, Pool};
 use crate::snapshot::{Account, Line, Lineup, Mode};
+use crate::units::Presence;
 
 /// What is observed by one probe, and since when, in seconds of Unix time.
 #[derive(Debug, Clone, Copy)]
@@ -11,37 +13,54 @@ pub(super) struct Sighting {
     pub(super) since: Option<u32>,
 }
 
-/// The account of a pool: who is answered since `since`, and how each member is.
-pub(super) fn account(pool: &Pool, lineup: &Lineup, since: u32, sightings: &[Sighting]) -> Account {
+/// The account of a pool: who is answered since `since`, and how each member is; `order` is by its place.
+pub(super) fn account<'o>(
+    pool: &Pool,
+    lineup: &Lineup,
+    since: u32,
+    sightings: &[Sighting],
+    order: impl Fn(usize) -> Option<&'o Order>,
+) -> Account {
     let mode = match lineup.mode {
         Mode::Live => "",
         Mode::FailingOpen => ", failing open",
     };
     let text = format!("{} {}/{} answered{mode}", pool.record_type, lineup.count(), pool.members.len());
     let head = Line { text, since: Some(since) };
-    let members = pool
-        .members
-        .iter()
-        .zip(&lineup.answered)
-        .map(|(member, presence)| line(member, presence.is_some(), sightings));
+    let members = pool.members.iter().zip(&lineup.answered).enumerate();
+    let members = members.map(|(place, (member, presence))| {
+        let seen = sighting(member, sightings);
+        line(member, seen, order(place), *presence)
+    });
     Account { lines: [head].into_iter().chain(members).collect() }
 }
 
-fn line(member: &Member, answered: bool, sightings: &[Sighting]) -> Line {
+/// The worst of what its probes found.
+fn sighting(member: &Member, sightings: &[Sighting]) -> Sighting {
     let ids = member.condition.probes();
     let probes = || ids.iter().map(|probe| sightings[probe.index()]);
-    let worst = probes().find(|sighting| !sighting.observed.is_up());
-    let (observed, since) = match worst {
-        Some(worst) => (worst.observed, worst.since),
-        None => (Observed::UP, probes().filter_map(|sighting| sighting.since).max()),
-    };
+    let up =
+        || Sighting { observed: Observed::UP, since: probes().filter_map(|sighting| sighting.since).max() };
+    probes().find(|sighting| !sighting.observed.is_up()).unwrap_or_else(up)
+}
+
+/// Since when is said of the last thing in the line: of the order, where there is one.
+fn line(member: &Member, seen: Sighting, order: Option<&Order>, presence: Presence) -> Line {
+    let Sighting { observed, since } = seen;
     let reason = observed.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let place = if answered == observed.is_up() {
-        ""
-    } else if answered {
-        ", answered"
-    } else {
-        ", not answered"
+    let expected = order.map_or(observed.is_up(), |order| order.word == Word::Force);
+    let place = match (presence, expected) {
+        (Presence::NONE, true) => ", not answered".to_owned(),
+        (Presence::FULL, true) | (Presence::NONE, false) => String::new(),
+        (Presence::FULL, false) => ", answered".to_owned(),
+        (part, _) => format!(", {} % answered", part.as_percent()),
     };
-    Line { text: format!("{} {}{reason}{place}", member.label, observed.as_str()), since }
+    let ordered = order.map(ordered).unwrap_or_default();
+    let text = format!("{} {}{reason}{place}{ordered}", member.label, observed.as_str());
+    Line { text, since: order.map_or(since, |order| Some(order.since)) }
+}
+
+fn ordered(order: &Order) -> String {
+    let until = order.until.map(|until| format!(", until {}", Date(until))).unwrap_or_default();
+    format!(", {} by {}: {}{until}", order.word.participle(), order.who, order.why)
 }

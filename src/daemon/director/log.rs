@@ -1,8 +1,11 @@
 //! What the director says in the log: one line for each transition.
 
+use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
+
 use tracing::{info, warn};
 
-use crate::health::{Observed, Verdict};
+use crate::health::{Observed, Order, Remark, Verdict};
 use crate::plan::{Pool, Probe};
 use crate::probe::Finding;
 use crate::snapshot::{Lineup, Mode};
@@ -32,5 +35,36 @@ pub(super) fn lineup(pool: &Pool, lineup: &Lineup) {
     match lineup.mode {
         Mode::Live => info!(%pool, %kind, answered, "pool"),
         Mode::FailingOpen => warn!(%pool, %kind, answered, "pool fails open: too few members are live"),
+    }
+}
+
+/// Somebody gave an order.
+pub(super) fn order(member: &str, order: &Order) {
+    let Order { word, who, why, until, .. } = order;
+    let until = until.map(|until| Date(until).to_string());
+    info!(member, order = word.participle(), %who, %why, until, "order");
+}
+
+/// Somebody took it back.
+pub(super) fn released(member: &str, who: &Remark) {
+    info!(member, order = "released", %who, "order");
+}
+
+/// Its time has come.
+pub(super) fn order_over(member: &str, order: &Order) {
+    info!(member, order = "over", was = order.word.participle(), who = %order.who, "order");
+}
+
+/// It is kept for a member that may come back.
+pub(super) fn stray(member: &str, order: &Order) {
+    warn!(member, order = order.word.participle(), who = %order.who, "there is no such member: its order is kept");
+}
+
+/// A moment in seconds of Unix time, as RFC 3339 writes it.
+pub(super) struct Date(pub(super) u32);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(self.0.into())).fmt(f)
     }
 }

@@ -6,6 +6,10 @@
 
 mod account;
 mod log;
+mod orders;
+mod ramps;
+mod standings;
+mod wake;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,11 +19,16 @@ use tokio::sync::watch;
 use super::cookies;
 use super::state::{Lease, State};
 use crate::health::{Observed, Pace, Standing, Thresholds};
-use crate::plan::{Plan, Pool};
+use crate::plan::{MemberId, Plan};
 use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Outlook, Publisher, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::{Sighting, account};
+use orders::Orders;
+use ramps::Ramps;
+
+pub use orders::{Consent, Effect, Left, Refusal};
+pub use wake::Kept;
 
 /// The state of everything that is probed, and the way to the snapshot.
 #[derive(Debug)]
@@ -27,6 +36,8 @@ pub struct Director {
     plan: Arc<Plan>,
     compiler: Compiler,
     sightings: Vec<Sighting>,
+    orders: Orders,
+    ramps: Ramps,
     lineups: Vec<Lineup>,
     /// When each lineup began, in seconds of Unix time.
     began: Vec<u32>,
@@ -58,6 +69,8 @@ impl Director {
         Self {
             compiler: Compiler::new(Arc::clone(&plan)),
             sightings: vec![Sighting { observed: Observed::Unknown, since: None }; plan.probes.len()],
+            orders: Orders::new(&plan, state.orders.clone()),
+            ramps: Ramps::default(),
             lineups: Vec::new(),
             began: Vec::new(),
             leases: leases.collect(),
@@ -107,7 +120,13 @@ impl Director {
         }
         self.unknown = 0;
         self.views.send_replace(self.observed());
-        self.lineups = self.plan.pools.iter().map(|pool| self.lineup(pool, None)).collect();
+        self.end_orders(now);
+        let standings: Vec<Vec<Standing>> =
+            self.plan.pool_ids().map(|(id, _)| self.standings(id, now)).collect();
+        self.ramps = Ramps::start(&standings);
+        let drawn = self.plan.pools.iter().zip(&standings);
+        self.lineups =
+            drawn.map(|(pool, standings)| Lineup::of(pool, standings, Outlook::Settled, None)).collect();
         for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
             log::lineup(pool, lineup);
         }
@@ -137,6 +156,7 @@ impl Director {
                 .filter(|(_, observed)| *observed != Observed::Unknown)
                 .map(|(probe, observed)| (probe.key(), observed.is_up()))
                 .collect(),
+            orders: self.orders.kept(&self.plan),
         }
     }
 
@@ -162,22 +182,15 @@ impl Director {
 
     /// Draws the lineups of some pools anew, and publishes them and what is told about them.
     fn redraw(&mut self, pools: &[PoolId], now: Moment) {
-        let Stage::Open(publisher) = &self.stage else { return };
-        let mut changed = Vec::new();
-        for &id in pools {
-            let pool = &self.plan.pools[id.index()];
-            let lineup = self.lineup(pool, Some(&self.lineups[id.index()]));
-            if lineup != self.lineups[id.index()] {
-                log::lineup(pool, &lineup);
-                self.lineups[id.index()] = lineup;
-                self.began[id.index()] = now.unix;
-                changed.push(id);
-            }
+        if matches!(self.stage, Stage::Rehearsal) {
+            return;
         }
+        let changed: Vec<PoolId> = pools.iter().copied().filter(|&id| self.draw(id, now)).collect();
         let zones: BTreeSet<ZoneId> = changed.iter().flat_map(|&pool| self.compiler.zones_of(pool)).collect();
         for zone in zones {
             self.leases[zone.index()].advance();
         }
+        let Stage::Open(publisher) = &self.stage else { return };
         let current = publisher.current();
         let mut accounts = current.all_accounts().to_vec();
         for &id in pools {
@@ -187,19 +200,27 @@ impl Director {
         publisher.publish(next.with_accounts(accounts.into()));
     }
 
+    /// Draws one lineup anew; whether it is another one.
+    fn draw(&mut self, id: PoolId, now: Moment) -> bool {
+        let standings = self.climbed(id, now);
+        let (pool, last) = (&self.plan.pools[id.index()], &mut self.lineups[id.index()]);
+        let lineup = Lineup::of(pool, &standings, Outlook::Settled, Some(last));
+        if lineup == *last {
+            return false;
+        }
+        log::lineup(pool, &lineup);
+        *last = lineup;
+        self.began[id.index()] = now.unix;
+        true
+    }
+
     fn account(&self, pool: usize) -> Account {
-        account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings)
+        let order = |place| self.orders.on(MemberId { pool: PoolId(pool as u32), place: place as u32 });
+        account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings, order)
     }
 
     fn observed(&self) -> Vec<Observed> {
         self.sightings.iter().map(|sighting| sighting.observed).collect()
-    }
-
-    fn lineup(&self, pool: &Pool, last: Option<&Lineup>) -> Lineup {
-        let of = |probe: ProbeId| self.sightings[probe.index()].observed.standing();
-        let standings: Vec<Standing> =
-            pool.members.iter().map(|member| member.condition.standing(&of)).collect();
-        Lineup::of(pool, &standings, Outlook::Settled, last)
     }
 
     fn serials(&self) -> Vec<Serial> {
