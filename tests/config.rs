@@ -88,8 +88,8 @@ fn every_key_has_its_effect() {
         (10, 2, 20 * SECOND)
     );
     let tls = server.tls.as_ref().unwrap();
-    assert_eq!(tls.certificate.value, Path::new("/etc/onstage/server.crt"));
-    assert_eq!(tls.key.value, Path::new("/etc/onstage/server.key"));
+    assert_eq!(tls.credentials.certificate.value, Path::new("/etc/onstage/server.crt"));
+    assert_eq!(tls.credentials.key.value, Path::new("/etc/onstage/server.key"));
     let addrs = |texts: &[&str]| texts.iter().map(|addr| addr.parse().unwrap()).collect::<Vec<SocketAddr>>();
     assert_eq!(tls.dot, addrs(&["127.0.0.1:853", "[::1]:853"]));
     assert_eq!((&tls.doh, &tls.doq), (&addrs(&["127.0.0.1:443"]), &addrs(&["127.0.0.1:853"])));
@@ -106,6 +106,10 @@ fn every_key_has_its_effect() {
     let trust = http.trust.as_ref().unwrap();
     assert_eq!(trust.server_name.as_deref(), Some("web.example.org"));
     assert_eq!(trust.ca_file.value, Path::new("/etc/onstage/ca.pem"));
+    assert_eq!(trust.credentials, None);
+    let credentials = config.checks["puppetserver"].kind.trust().unwrap().credentials.as_ref().unwrap();
+    assert_eq!(credentials.certificate.value, Path::new("/etc/onstage/agent.crt"));
+    assert_eq!(credentials.key.value, Path::new("/etc/onstage/agent.key"));
     let pool = &config.pools[0];
     assert_eq!(
         (pool.max_answers.get(), pool.min_live, pool.fail_open),

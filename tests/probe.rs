@@ -1,5 +1,8 @@
 //! Probes against real sockets: every reason, and nothing ever asked of the wrong member.
 
+mod client;
+mod site;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -55,6 +58,7 @@ fn trust() -> Trust {
     Trust {
         server_name: None,
         ca_file: Located { value: "ca.pem".into(), at: Location { source, span: 0..0 } },
+        credentials: None,
     }
 }
 
@@ -88,7 +92,7 @@ fn prober(kind: Kind, timeout: Duration, pem: Option<&str>) -> Prober {
         kind,
     };
     let authorities = pem.map(|pem| Authorities::from_pem(pem.as_bytes()).unwrap());
-    Prober::new(&check, authorities.as_ref()).unwrap()
+    Prober::new(&check, authorities.as_ref(), None).unwrap()
 }
 
 async fn probe(prober: &Prober, addr: SocketAddr) -> Finding {

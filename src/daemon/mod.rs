@@ -7,6 +7,7 @@
 //! The sockets are bound before the first round, so that a port in use is told at once and root is dropped
 //! before anything is dialled; nothing is answered before the round has ended.
 
+mod certificates;
 mod clock;
 mod cookies;
 mod director;
@@ -36,7 +37,7 @@ use tracing::{error, info, warn};
 use crate::health::Observed;
 use crate::plan::Plan;
 use crate::probe::schedule::{Ask, Event, Schedule};
-use crate::serve::{self, Addresses, BindError, Shown, Sockets};
+use crate::serve::{self, Addresses, BindError, Sockets};
 
 use clock::{Clock, unix_now};
 use keeper::Keeper;
@@ -89,7 +90,7 @@ pub struct Daemon {
     steering: Steering,
     servers: serve::Servers,
     direction: JoinHandle<()>,
-    renewal: Option<Renewal>,
+    renewal: Renewal,
     stop: CancellationToken,
 }
 
@@ -115,17 +116,14 @@ impl Daemon {
         let views = director.views();
         let addrs = sockets.local_addrs();
         keeper.keep_now(&director.state()); // before the first answer: a serial that is given is never given again
-        let shown = plan.identity.as_ref().map(Shown::new);
-        let servers = open(&mut director, &state, sockets, plan, shown.as_ref(), clock)?;
+        let servers = open(&mut director, &state, sockets, plan, clock)?;
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
         let (steering, commands) = Steering::new();
         let direction =
             tokio::spawn(direct(director, events, commands, schedule, keeper, clock, stop.clone()));
-        let renewal = plan.server.tls.as_ref().zip(shown).map(|(tls, shown)| Renewal::new(tls, shown));
-        if let Some(renewal) = renewal.clone() {
-            tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.run()));
-        }
+        let renewal = Renewal::new(&plan.watched);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.clone().run()));
         Ok(Self { addrs, views, steering, servers, direction, renewal, stop })
     }
 
@@ -149,11 +147,9 @@ impl Daemon {
         self.steering.clone()
     }
 
-    /// Reads the certificate and its key again, if they have changed; otherwise that happens every few seconds.
+    /// Reads certificates and their keys again, if they have changed; otherwise that happens every few seconds.
     pub async fn renew(&self) {
-        if let Some(renewal) = &self.renewal {
-            renewal.look().await;
-        }
+        self.renewal.look().await;
     }
 
     /// Stops probing, answers what has arrived, keeps what the next run should know.
@@ -206,11 +202,10 @@ fn open(
     state: &State,
     sockets: Sockets,
     plan: &Plan,
-    shown: Option<&Shown>,
     clock: Clock,
 ) -> Result<serve::Servers, StartError> {
     let publisher = director.open(state, clock.now());
-    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, shown)?)
+    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, plan.shown.as_ref())?)
 }
 
 fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {

@@ -35,7 +35,8 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
         pools,
         probes,
         secrets: Arc::default(),
-        identity: None,
+        shown: None,
+        watched: Vec::new(),
     })
 }
 

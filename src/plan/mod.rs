@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Check, FailOpen, Identity, Policy, Server};
+use crate::config::{Check, FailOpen, Policy, Server, Shown, Watched};
 use crate::health::Standing;
 use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
@@ -37,7 +37,9 @@ pub struct Plan {
     /// What DNS cookies are made and checked with, the newest first; empty: the server makes its own.
     pub secrets: Arc<[CookieSecret]>,
     /// What clients are shown that ask encrypted; `None`: nobody may.
-    pub identity: Option<Identity>,
+    pub shown: Option<Shown>,
+    /// Every certificate that is shown to anybody, with the files to read it from again.
+    pub watched: Vec<Watched>,
 }
 
 /// The RRset of one type at a pool's name. A name with A and AAAA records is two of these: an agent that has

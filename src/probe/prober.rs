@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{Failure, Finding, Step, http, tls};
-use crate::config::{Authorities, Check, Kind};
+use crate::config::{Authorities, Check, Kind, Shown};
 use crate::health::{Reason, Told, Verdict};
 
 /// Everything that a check's probes have in common, prepared once.
@@ -58,14 +58,18 @@ pub enum Unusable {
 }
 
 impl Prober {
-    /// Prepares `check`. `authorities`: its `ca-file`.
+    /// Prepares `check`. `authorities`: its `ca-file`; `shown`: its `client-cert`, where it has one.
     ///
     /// # Errors
     /// See [`Unusable`].
-    pub fn new(check: &Check, authorities: Option<&Authorities>) -> Result<Self, Unusable> {
+    pub fn new(
+        check: &Check,
+        authorities: Option<&Authorities>,
+        shown: Option<&Shown>,
+    ) -> Result<Self, Unusable> {
         let tls = match (check.kind.trust(), authorities) {
             (None, _) => None,
-            (Some(_), Some(authorities)) => Some(tls::client(authorities)),
+            (Some(_), Some(authorities)) => Some(tls::client(authorities, shown)),
             (Some(_), None) => return Err(Unusable::NoAuthorities(check.name.clone())),
         };
         let bad = |why| Unusable::BadRequest { check: check.name.clone(), why };

@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Server;
+use crate::config::{Server, Shown};
 use crate::snapshot::Reader;
 
 use accept::Within;
@@ -34,7 +34,6 @@ use limit::Limiter;
 
 pub use bind::{Addresses, BindError, Sockets, bind};
 pub use tally::{Counts, Event};
-pub use tls::Shown;
 
 /// How long connections may take to end once the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);

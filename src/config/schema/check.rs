@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
+use super::encrypted::encrypted;
 use super::port;
 use crate::config::values::{Method, Pause, StatusRange};
 
@@ -58,24 +59,28 @@ impl Default for Check {
     }
 }
 
-/// `puppetserver = {…}`
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub(in crate::config) struct Puppetserver {
-    /// The port, where no SRV record tells it.
-    pub(in crate::config) port: NonZeroU16,
-    /// The service whose status is asked for.
-    pub(in crate::config) service: String,
-    /// The name that the certificate must carry; left out: the pool's, or the SRV record's target.
-    pub(in crate::config) server_name: Option<Spanned<String>>,
-    /// The bundle that the certificate must lead to, PEM, with intermediates.
-    pub(in crate::config) ca_file: Spanned<PathBuf>,
+encrypted! {
+    /// `puppetserver = {…}`
+    #[serde(default)]
+    Puppetserver {
+        /// The port, where no SRV record tells it.
+        port: NonZeroU16,
+        /// The service whose status is asked for.
+        service: String,
+    }
 }
 
 impl Default for Puppetserver {
     fn default() -> Self {
         let ca_file = Spanned::new(0..0, PUPPET_CA.into());
-        Self { port: PUPPET_PORT, service: "server".to_owned(), server_name: None, ca_file }
+        Self {
+            port: PUPPET_PORT,
+            service: "server".to_owned(),
+            server_name: None,
+            ca_file,
+            client_cert: None,
+            client_key: None,
+        }
     }
 }
 
@@ -116,35 +121,31 @@ impl Default for Http {
     }
 }
 
-/// `https = {…}`: as `http`, and how the certificate is judged.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) struct Https {
-    /// As in `http`.
-    #[serde(default = "Https::port")]
-    pub(in crate::config) port: NonZeroU16,
-    /// As in `http`.
-    #[serde(default = "Https::path")]
-    pub(in crate::config) path: String,
-    /// As in `http`.
-    #[serde(default = "Https::method")]
-    pub(in crate::config) method: Method,
-    /// As in `http`.
-    pub(in crate::config) host: Option<String>,
-    /// As in `http`.
-    #[serde(default)]
-    pub(in crate::config) headers: BTreeMap<String, String>,
-    /// As in `http`.
-    #[serde(default = "Https::status")]
-    pub(in crate::config) status: Vec<StatusRange>,
-    /// As in `http`.
-    pub(in crate::config) body: Option<String>,
-    /// As in `http`.
-    pub(in crate::config) body_contains: Option<String>,
-    /// As in `puppetserver`.
-    pub(in crate::config) server_name: Option<Spanned<String>>,
-    /// As in `puppetserver`.
-    pub(in crate::config) ca_file: Spanned<PathBuf>,
+encrypted! {
+    /// `https = {…}`: as `http`, and how the certificate is judged.
+    Https {
+        /// As in `http`.
+        #[serde(default = "Https::port")]
+        port: NonZeroU16,
+        /// As in `http`.
+        #[serde(default = "Https::path")]
+        path: String,
+        /// As in `http`.
+        #[serde(default = "Https::method")]
+        method: Method,
+        /// As in `http`.
+        host: Option<String>,
+        /// As in `http`.
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        /// As in `http`.
+        #[serde(default = "Https::status")]
+        status: Vec<StatusRange>,
+        /// As in `http`.
+        body: Option<String>,
+        /// As in `http`.
+        body_contains: Option<String>,
+    }
 }
 
 impl Https {
@@ -167,17 +168,13 @@ impl Https {
 
 const HTTPS_PORT: NonZeroU16 = port(443);
 
-/// `tls = {…}`
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) struct Tls {
-    /// The port, where no SRV record tells it.
-    #[serde(default = "Https::port")]
-    pub(in crate::config) port: NonZeroU16,
-    /// As in `puppetserver`.
-    pub(in crate::config) server_name: Option<Spanned<String>>,
-    /// As in `puppetserver`.
-    pub(in crate::config) ca_file: Spanned<PathBuf>,
+encrypted! {
+    /// `tls = {…}`
+    Tls {
+        /// The port, where no SRV record tells it.
+        #[serde(default = "Https::port")]
+        port: NonZeroU16,
+    }
 }
 
 /// `tcp = {…}`

@@ -4,6 +4,7 @@
 //! (`"2s"`, `"500ms"`). What values may be is told by their types; how they hang together, by `settle.rs`.
 
 mod check;
+mod encrypted;
 mod pool;
 mod tls;
 
@@ -19,6 +20,7 @@ use serde_spanned::Spanned;
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use check::{Check, Http, Https, Puppetserver};
+pub(super) use encrypted::TlsKeys;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
 pub(super) use tls::Tls;
 

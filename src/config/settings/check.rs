@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Located;
+use super::{Credentials, Located};
 
 /// `[check.NAME]`: how members are probed.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,13 +52,15 @@ pub struct TlsCheck {
     pub trust: Trust,
 }
 
-/// How a member's certificate is judged.
+/// How a member's certificate is judged, and what is shown to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trust {
     /// The name it must carry; `None`: the name of the pool, or an SRV record's target.
     pub server_name: Option<String>,
     /// The bundle it must lead to, PEM, with intermediates.
     pub ca_file: Located<PathBuf>,
+    /// Shown to members that ask for a certificate; `None`: they get none.
+    pub credentials: Option<Credentials>,
 }
 
 /// Settings of an `http`, `https` or `puppetserver` check.

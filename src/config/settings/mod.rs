@@ -94,16 +94,30 @@ pub struct Tcp {
 /// `[server] tls`
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// The server's certificate and its chain, PEM.
-    pub certificate: Located<PathBuf>,
-    /// Its private key, PEM.
-    pub key: Located<PathBuf>,
+    /// Whom clients are shown.
+    pub credentials: Credentials,
     /// Addresses for DNS over TLS.
     pub dot: Vec<SocketAddr>,
     /// Addresses for DNS over HTTPS, with HTTP/2 and HTTP/3.
     pub doh: Vec<SocketAddr>,
     /// Addresses for DNS over QUIC.
     pub doq: Vec<SocketAddr>,
+}
+
+/// Two PEM files that belong together. They are read again when they change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Credentials {
+    /// A certificate, and what leads from it to its CA.
+    pub certificate: Located<PathBuf>,
+    /// Its private key.
+    pub key: Located<PathBuf>,
+}
+
+impl Credentials {
+    /// Whether these are the same files, wherever they are named.
+    pub fn are(&self, other: &Self) -> bool {
+        self.certificate.value == other.certificate.value && self.key.value == other.key.value
+    }
 }
 
 /// `[[zone]]`

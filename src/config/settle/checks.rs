@@ -1,7 +1,6 @@
 //! `[check.NAME]`: the one kind that a check has, and what it asks.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_spanned::Spanned;
@@ -9,7 +8,7 @@ use serde_spanned::Spanned;
 use super::Settler;
 use crate::config::decode::nearest;
 use crate::config::schema;
-use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Trust};
+use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck};
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
@@ -52,7 +51,7 @@ impl Settler<'_> {
     fn kind(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Kind> {
         let mut kinds: Vec<(Location, Kind)> = Vec::new();
         if let Some(puppetserver) = check.puppetserver {
-            kinds.push((self.at(&puppetserver), self.puppetserver(puppetserver.into_inner())));
+            kinds.push((self.at(&puppetserver), self.puppetserver(puppetserver.get_ref())));
         }
         if let Some(http) = check.http {
             kinds.push((self.at(&http), self.http(http)));
@@ -62,7 +61,7 @@ impl Settler<'_> {
         }
         if let Some(tls) = check.tls {
             let (at, tls) = (self.at(&tls), tls.into_inner());
-            let trust = self.trust(tls.server_name, tls.ca_file);
+            let trust = self.trust(tls.tls_keys());
             kinds.push((at, Kind::Tls(TlsCheck { port: tls.port, trust })));
         }
         if let Some(tcp) = check.tcp {
@@ -94,7 +93,7 @@ impl Settler<'_> {
     /// The kind of a check that has no table of one: the one it is named after.
     fn built_in(&mut self, name: &str, at: Location) -> Option<Kind> {
         match name {
-            "puppetserver" => Some(self.puppetserver(schema::Puppetserver::default())),
+            "puppetserver" => Some(self.puppetserver(&schema::Puppetserver::default())),
             "http" => Some(self.http(Spanned::new(0..0, schema::Http::default()))),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
             "tcp" => self.needs(name, at, "port = ..."),
@@ -116,10 +115,10 @@ impl Settler<'_> {
         None
     }
 
-    fn puppetserver(&mut self, check: schema::Puppetserver) -> Kind {
+    fn puppetserver(&mut self, check: &schema::Puppetserver) -> Kind {
         Kind::Http(HttpCheck {
             port: check.port,
-            trust: Some(self.trust(check.server_name, check.ca_file)),
+            trust: Some(self.trust(check.tls_keys())),
             method: "GET".to_owned(),
             path: format!("/status/v1/simple/{}", check.service),
             host: None,
@@ -147,41 +146,14 @@ impl Settler<'_> {
 
     fn https(&mut self, https: Spanned<schema::Https>) -> Kind {
         let at = self.at(&https);
-        let schema::Https {
-            port,
-            path,
-            method,
-            host,
-            headers,
-            status,
-            body,
-            body_contains,
-            server_name,
-            ca_file,
-        } = https.into_inner();
+        let https = https.into_inner();
+        let trust = Some(self.trust(https.tls_keys()));
+        let schema::Https { port, path, method, host, headers, status, body, body_contains, .. } = https;
         let http = schema::Http { port, path, method, host, headers, status, body, body_contains };
-        let trust = Some(self.trust(server_name, ca_file));
         match self.http(Spanned::new(at.span, http)) {
             Kind::Http(http) => Kind::Http(HttpCheck { trust, ..http }),
             other => other,
         }
-    }
-
-    fn trust(&mut self, server_name: Option<Spanned<String>>, ca_file: Spanned<PathBuf>) -> Trust {
-        let server_name = server_name.and_then(|name| {
-            let Located { value, at } = self.located(name);
-            let name = rustls::pki_types::ServerName::try_from(value.clone());
-            if name.is_ok() {
-                return Some(value);
-            }
-            self.report.push(Problem::error(
-                Code::ConfigBadValue,
-                at,
-                format!("`{value}` is no server name"),
-            ));
-            None
-        });
-        Trust { server_name, ca_file: self.path(ca_file) }
     }
 
     fn body(&mut self, at: Location, is: Option<String>, contains: Option<String>) -> Option<Body> {

@@ -3,6 +3,7 @@
 mod checks;
 mod listen;
 mod pools;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use serde_spanned::Spanned;
 
 use super::schema::{self, File};
-use super::settings::{Config, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
+use super::settings::{Config, Credentials, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
 use crate::report::{Code, Location, Problem, Report, SourceId};
 
 /// Checks how the values hang together. What does not is reported, and left out.
@@ -106,8 +107,7 @@ impl Settler<'_> {
     fn tls(&self, tls: schema::Tls) -> Tls {
         let addrs = |addrs: Vec<Spanned<_>>| addrs.into_iter().map(Spanned::into_inner).collect();
         Tls {
-            certificate: self.path(tls.certificate),
-            key: self.path(tls.key),
+            credentials: Credentials { certificate: self.path(tls.certificate), key: self.path(tls.key) },
             dot: addrs(tls.dot),
             doh: addrs(tls.doh),
             doq: addrs(tls.doq),
