@@ -23,5 +23,6 @@ mod orders;
 mod peers;
 mod probe;
 mod serve;
+mod told;
 mod watch;
 mod zone;

@@ -1,6 +1,7 @@
 //! Simulated masters and a whole daemon on loopback: who is answered when masters are not as they should be.
 
 mod foreign;
+mod load;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -11,12 +11,14 @@
 //!     └──────────────────────────── fail, leaving ────────────────────────────────┘
 //! ```
 
+mod load;
 mod machine;
 mod order;
 mod ramp;
 mod standing;
 mod verdict;
 
+pub use load::{Access, Burden, Level, Limits, Load};
 pub use machine::{Observed, Pace, Thresholds};
 pub use order::{BadRemark, Draft, Order, Remark, Word};
 pub use ramp::{Rise, ramp};

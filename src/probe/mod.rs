@@ -14,6 +14,7 @@
 //! ```
 
 mod http;
+mod load;
 mod prober;
 pub mod schedule;
 mod tls;

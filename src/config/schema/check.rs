@@ -8,30 +8,28 @@ use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
 use super::encrypted::encrypted;
-use super::port;
+use super::puppet::PuppetLoad;
+use super::{PUPPET_CA, PUPPET_PORT, port};
 use crate::config::values::{Method, Pause, StatusRange};
 
-/// Where Puppet keeps the CA bundle that a node trusts.
-const PUPPET_CA: &str = "/etc/puppetlabs/puppet/ssl/certs/ca.pem";
-/// Puppet Server's port.
-const PUPPET_PORT: NonZeroU16 = port(8140);
-
 /// `[check.NAME]`. A check named after a kind needs no table of that kind, unless the kind has keys without defaults.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(in crate::config) struct Check {
-    /// From one probe to the next.
-    pub(in crate::config) interval: Pause,
+    /// From one probe to the next; left out, as the next four: as is usual for the kind.
+    pub(in crate::config) interval: Option<Pause>,
     /// For the whole probe: connect, TLS, reply.
-    pub(in crate::config) timeout: Pause,
+    pub(in crate::config) timeout: Option<Pause>,
     /// An unexpected verdict is asked again this soon; an overdue one is asked again beside the first.
-    pub(in crate::config) recheck: Pause,
+    pub(in crate::config) recheck: Option<Pause>,
     /// Fails in a row until down.
-    pub(in crate::config) fall: NonZeroU32,
+    pub(in crate::config) fall: Option<NonZeroU32>,
     /// Passes in a row until up.
-    pub(in crate::config) rise: NonZeroU32,
+    pub(in crate::config) rise: Option<NonZeroU32>,
     /// The kind: HTTPS, `/status/v1/simple/SERVICE`, which must say `running`.
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
+    /// The kind: what Puppet Server says of its JRuby instances.
+    pub(in crate::config) puppet_load: Option<Spanned<PuppetLoad>>,
     /// The kind: a plain HTTP request.
     pub(in crate::config) http: Option<Spanned<Http>>,
     /// The kind: an HTTPS request.
@@ -42,19 +40,48 @@ pub(in crate::config) struct Check {
     pub(in crate::config) tcp: Option<Spanned<TcpConnect>>,
 }
 
-impl Default for Check {
-    fn default() -> Self {
+/// How often members are asked, and how many verdicts in a row count.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct Pacing {
+    pub(in crate::config) interval: Pause,
+    pub(in crate::config) timeout: Pause,
+    pub(in crate::config) recheck: Pause,
+    pub(in crate::config) fall: NonZeroU32,
+    pub(in crate::config) rise: NonZeroU32,
+}
+
+impl Pacing {
+    /// Of most kinds.
+    pub(in crate::config) const USUAL: Self = Self {
+        interval: Pause::from_millis(2000),
+        timeout: Pause::from_millis(2000),
+        recheck: Pause::from_millis(500),
+        fall: TWO,
+        rise: TWO,
+    };
+    /// Of `puppet-load`: readings that are too near to each other see the same requests wait.
+    pub(in crate::config) const LOAD: Self = Self {
+        interval: Pause::from_millis(5000),
+        timeout: Pause::from_millis(5000),
+        recheck: Pause::from_millis(1000),
+        fall: TWO,
+        rise: TWO.saturating_add(1),
+    };
+}
+
+const TWO: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
+
+impl Check {
+    /// Without a kind, all else said.
+    pub(in crate::config) fn paced(pacing: Pacing) -> Self {
+        let Pacing { interval, timeout, recheck, fall, rise } = pacing;
         Self {
-            interval: Pause::from_millis(2000),
-            timeout: Pause::from_millis(2000),
-            recheck: Pause::from_millis(500),
-            fall: NonZeroU32::MIN.saturating_add(1),
-            rise: NonZeroU32::MIN.saturating_add(1),
-            puppetserver: None,
-            http: None,
-            https: None,
-            tls: None,
-            tcp: None,
+            interval: Some(interval),
+            timeout: Some(timeout),
+            recheck: Some(recheck),
+            fall: Some(fall),
+            rise: Some(rise),
+            ..Self::default()
         }
     }
 }

@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Credentials, Located};
+use super::{Credentials, LoadCheck, Located};
 
 /// `[check.NAME]`: how members are probed.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,8 @@ pub enum Kind {
     Tls(TlsCheck),
     /// `http`, `https`, `puppetserver`: one request and what the reply must be.
     Http(HttpCheck),
+    /// `puppet-load`: how busy Puppet Server's JRuby instances are.
+    Load(LoadCheck),
 }
 
 /// Settings of a `tcp` check.
@@ -102,6 +104,7 @@ impl Kind {
             Self::Tcp(tcp) => tcp.port,
             Self::Tls(tls) => tls.port,
             Self::Http(http) => http.port,
+            Self::Load(load) => load.port,
         }
     }
 
@@ -111,6 +114,7 @@ impl Kind {
             Self::Tcp(_) => None,
             Self::Tls(tls) => Some(&tls.trust),
             Self::Http(http) => http.trust.as_ref(),
+            Self::Load(load) => Some(&load.trust),
         }
     }
 

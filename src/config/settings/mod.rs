@@ -1,6 +1,7 @@
 //! The config as the rest of the program sees it: every value within its bounds.
 
 mod check;
+mod puppet;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::report::Location;
 use crate::units::{MaxAnswers, Share, Ttl};
 
 pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Trust};
+pub use puppet::LoadCheck;
 
 /// A value and where the operator wrote it.
 #[derive(Debug, Clone, PartialEq)]

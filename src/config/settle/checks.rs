@@ -7,12 +7,12 @@ use serde_spanned::Spanned;
 
 use super::Settler;
 use crate::config::decode::nearest;
-use crate::config::schema;
+use crate::config::schema::{self, Pacing};
 use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck};
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
-const BUILT_IN: [&str; 5] = ["puppetserver", "http", "https", "tls", "tcp"];
+const BUILT_IN: [&str; 6] = ["puppetserver", "puppet-load", "http", "https", "tls", "tcp"];
 
 impl Settler<'_> {
     pub(super) fn check_of(
@@ -41,10 +41,22 @@ impl Settler<'_> {
     }
 
     pub(super) fn check(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Check> {
-        let (interval, timeout, recheck) = (check.interval.0, check.timeout.0, check.recheck.0);
+        let (interval, timeout, recheck) = (check.interval, check.timeout, check.recheck);
         let (fall, rise) = (check.fall, check.rise);
         let kind = self.kind(name, at, check)?;
-        Some(Check { name: name.to_owned(), interval, timeout, recheck, fall, rise, kind })
+        let usual = match &kind {
+            Kind::Load(_) => Pacing::LOAD,
+            Kind::Tcp(_) | Kind::Tls(_) | Kind::Http(_) => Pacing::USUAL,
+        };
+        Some(Check {
+            name: name.to_owned(),
+            interval: interval.unwrap_or(usual.interval).0,
+            timeout: timeout.unwrap_or(usual.timeout).0,
+            recheck: recheck.unwrap_or(usual.recheck).0,
+            fall: fall.unwrap_or(usual.fall),
+            rise: rise.unwrap_or(usual.rise),
+            kind,
+        })
     }
 
     /// The one kind that a check has.
@@ -52,6 +64,9 @@ impl Settler<'_> {
         let mut kinds: Vec<(Location, Kind)> = Vec::new();
         if let Some(puppetserver) = check.puppetserver {
             kinds.push((self.at(&puppetserver), self.puppetserver(puppetserver.get_ref())));
+        }
+        if let Some(load) = check.puppet_load {
+            kinds.push((self.at(&load), self.puppet_load(load.into_inner())));
         }
         if let Some(http) = check.http {
             kinds.push((self.at(&http), self.http(http)));
@@ -94,6 +109,7 @@ impl Settler<'_> {
     fn built_in(&mut self, name: &str, at: Location) -> Option<Kind> {
         match name {
             "puppetserver" => Some(self.puppetserver(&schema::Puppetserver::default())),
+            "puppet-load" => Some(self.puppet_load(schema::PuppetLoad::default())),
             "http" => Some(self.http(Spanned::new(0..0, schema::Http::default()))),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
             "tcp" => self.needs(name, at, "port = ..."),

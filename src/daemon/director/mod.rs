@@ -9,6 +9,7 @@ mod log;
 mod orders;
 mod ramps;
 mod standings;
+mod tales;
 mod wake;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::{Sighting, account};
 use orders::Orders;
 use ramps::Ramps;
+use tales::Tale;
 
 pub use orders::{Consent, Effect, Left, Refusal};
 pub use wake::Kept;
@@ -36,6 +38,7 @@ pub struct Director {
     plan: Arc<Plan>,
     compiler: Compiler,
     sightings: Vec<Sighting>,
+    tales: Vec<Tale>,
     orders: Orders,
     ramps: Ramps,
     lineups: Vec<Lineup>,
@@ -69,6 +72,7 @@ impl Director {
         Self {
             compiler: Compiler::new(Arc::clone(&plan)),
             sightings: vec![Sighting { observed: Observed::Unknown, since: None }; plan.probes.len()],
+            tales: vec![Tale::default(); plan.probes.len()],
             orders: Orders::new(&plan, state.orders.clone()),
             ramps: Ramps::default(),
             lineups: Vec::new(),
@@ -96,7 +100,8 @@ impl Director {
             sighting.since = Some(now.unix);
             log::transition(probe, before, after, finding);
         }
-        if is_transition || before.reason() != after.reason() {
+        let is_news = self.hear(id, finding, now);
+        if is_transition || is_news || before.reason() != after.reason() {
             self.redraw(&self.pools[id.index()].clone(), now);
         }
         if is_transition {
@@ -216,7 +221,10 @@ impl Director {
 
     fn account(&self, pool: usize) -> Account {
         let order = |place| self.orders.on(MemberId { pool: PoolId(pool as u32), place: place as u32 });
-        account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings, order)
+        let mut account =
+            account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings, order);
+        self.retell(PoolId(pool as u32), &mut account);
+        account
     }
 
     fn observed(&self) -> Vec<Observed> {
