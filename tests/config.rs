@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::config::{self, Body, Config, FailOpen, Kind, MemberKey, Policy};
+use onstage::config::{self, Body, Config, Demand, FailOpen, Kind, MemberKey, Policy};
 use onstage::daemon::load;
 use onstage::report::{Code, Colour, Report, Sources};
 use onstage::units::Share;
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use crate::fixtures;
 
 /// Every code that a config, or a config together with its zones, can show.
-pub const CODES: [Code; 16] = [
+pub const CODES: [Code; 17] = [
     Code::ConfigSyntax,
     Code::ConfigUnknownKey,
     Code::ConfigBadValue,
@@ -30,6 +30,7 @@ pub const CODES: [Code; 16] = [
     Code::PoolEmpty,
     Code::MemberNoAddress,
     Code::MemberUnknown,
+    Code::CheckCircle,
     Code::CheckUnusable,
 ];
 
@@ -58,7 +59,8 @@ fn a_config_may_be_very_short() {
         read("[[zone]]\nfile = \"z\"\n[[pool]]\nname = \"p.example\"\ncheck = \"puppetserver\"\n");
     let config = config.unwrap_or_else(|| panic!("{report}"));
     assert_eq!(config.zones[0].file.value, Path::new("/etc/onstage/z"));
-    let check = &config.pools[0].check;
+    let check = &config.checks["puppetserver"];
+    assert_eq!(config.pools[0].check.checks(), [check]);
     assert_eq!((check.interval, check.timeout, check.recheck), (2 * SECOND, 2 * SECOND, SECOND / 2));
     assert_eq!((check.fall.get(), check.rise.get()), (2, 2));
     let Kind::Http(http) = &check.kind else { panic!("{check:?}") };
@@ -126,6 +128,11 @@ fn every_key_has_its_effect() {
     assert_eq!(member.key.value, MemberKey::Address([172, 16, 1, 10].into()));
     assert_eq!(member.label.as_deref(), Some("puppet1"));
     assert_eq!((member.weight.get(), member.tier), (7, 2));
+    let names =
+        |demand: &Demand| -> Vec<String> { demand.checks().iter().map(|check| check.name.clone()).collect() };
+    let Demand::All(every) = &config.pools[4].check else { panic!("{:?}", config.pools[4].check) };
+    assert_eq!(names(&every[0]), ["handshake"]);
+    assert!(matches!(&every[1], Demand::Any(_)) && names(&every[1]) == ["plain", "tcp"]);
     let policies = config.pools.iter().map(|pool| pool.policy).collect::<Vec<_>>();
     let expected = [
         Policy::RoundRobin,
@@ -153,7 +160,11 @@ fn the_printed_defaults_are_the_defaults() {
     assert_eq!(printed_config.pools[0].min_live, config.pools[0].min_live);
     assert_eq!(printed_config.pools[0].ttl_unsettled, config.pools[0].ttl_unsettled);
     assert_eq!(printed_config.pools[0].ramp, config.pools[0].ramp);
-    assert_eq!(printed_config.pools[0].check.interval, config.pools[0].check.interval);
+    let times = |config: &Config| {
+        let check = &config.checks["puppetserver"];
+        (check.interval, check.timeout, check.recheck, check.fall, check.rise)
+    };
+    assert_eq!(times(&printed_config), times(&config));
 }
 
 proptest! {

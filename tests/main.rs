@@ -18,6 +18,7 @@ mod config;
 mod encrypted;
 mod fixtures;
 mod harness;
+mod joined;
 mod masters;
 mod orders;
 mod peers;

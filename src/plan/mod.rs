@@ -8,7 +8,6 @@ mod build;
 mod whom;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,11 +150,6 @@ impl Probe {
     pub fn key(&self) -> String {
         format!("{} {} {}", self.check.name, self.target, self.server_name).trim_end().to_owned()
     }
-}
-
-/// The port to probe: the config's word for this member, else the record's, else the check's.
-fn port(configured: Option<NonZeroU16>, record: Option<u16>, check: &Check) -> u16 {
-    configured.map(NonZeroU16::get).or(record).unwrap_or_else(|| check.kind.port().get())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
 use super::encrypted::encrypted;
+use super::pacing::{Pacing, Written};
 use super::puppet::PuppetLoad;
 use super::{PUPPET_CA, PUPPET_PORT, port};
 use crate::config::values::{Method, Pause, StatusRange};
@@ -17,15 +18,15 @@ use crate::config::values::{Method, Pause, StatusRange};
 #[serde(rename_all = "kebab-case", default)]
 pub(in crate::config) struct Check {
     /// From one probe to the next; left out, as the next four: as is usual for the kind.
-    pub(in crate::config) interval: Option<Pause>,
+    pub(in crate::config) interval: Option<Spanned<Pause>>,
     /// For the whole probe: connect, TLS, reply.
-    pub(in crate::config) timeout: Option<Pause>,
+    pub(in crate::config) timeout: Option<Spanned<Pause>>,
     /// An unexpected verdict is asked again this soon; an overdue one is asked again beside the first.
-    pub(in crate::config) recheck: Option<Pause>,
+    pub(in crate::config) recheck: Option<Spanned<Pause>>,
     /// Fails in a row until down.
-    pub(in crate::config) fall: Option<NonZeroU32>,
+    pub(in crate::config) fall: Option<Spanned<NonZeroU32>>,
     /// Passes in a row until up.
-    pub(in crate::config) rise: Option<NonZeroU32>,
+    pub(in crate::config) rise: Option<Spanned<NonZeroU32>>,
     /// The kind: HTTPS, `/status/v1/simple/SERVICE`, which must say `running`.
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
     /// The kind: what Puppet Server says of its JRuby instances.
@@ -38,52 +39,41 @@ pub(in crate::config) struct Check {
     pub(in crate::config) tls: Option<Spanned<Tls>>,
     /// The kind: a TCP connection.
     pub(in crate::config) tcp: Option<Spanned<TcpConnect>>,
+    /// No kind of its own: every one of these checks, by name.
+    pub(in crate::config) all: Option<Spanned<Vec<Spanned<String>>>>,
+    /// No kind of its own: at least one of these checks, by name.
+    pub(in crate::config) any: Option<Spanned<Vec<Spanned<String>>>>,
 }
-
-/// How often members are asked, and how many verdicts in a row count.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::config) struct Pacing {
-    pub(in crate::config) interval: Pause,
-    pub(in crate::config) timeout: Pause,
-    pub(in crate::config) recheck: Pause,
-    pub(in crate::config) fall: NonZeroU32,
-    pub(in crate::config) rise: NonZeroU32,
-}
-
-impl Pacing {
-    /// Of most kinds.
-    pub(in crate::config) const USUAL: Self = Self {
-        interval: Pause::from_millis(2000),
-        timeout: Pause::from_millis(2000),
-        recheck: Pause::from_millis(500),
-        fall: TWO,
-        rise: TWO,
-    };
-    /// Of `puppet-load`: readings that are too near to each other see the same requests wait.
-    pub(in crate::config) const LOAD: Self = Self {
-        interval: Pause::from_millis(5000),
-        timeout: Pause::from_millis(5000),
-        recheck: Pause::from_millis(1000),
-        fall: TWO,
-        rise: TWO.saturating_add(1),
-    };
-}
-
-const TWO: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
 
 impl Check {
+    /// What it says of its pacing.
+    pub(in crate::config) fn written(&self) -> Written {
+        Written {
+            interval: self.interval.clone(),
+            timeout: self.timeout.clone(),
+            recheck: self.recheck.clone(),
+            fall: self.fall.clone(),
+            rise: self.rise.clone(),
+        }
+    }
+
     /// Without a kind, all else said.
     pub(in crate::config) fn paced(pacing: Pacing) -> Self {
         let Pacing { interval, timeout, recheck, fall, rise } = pacing;
         Self {
-            interval: Some(interval),
-            timeout: Some(timeout),
-            recheck: Some(recheck),
-            fall: Some(fall),
-            rise: Some(rise),
+            interval: Some(unwritten(interval)),
+            timeout: Some(unwritten(timeout)),
+            recheck: Some(unwritten(recheck)),
+            fall: Some(unwritten(fall)),
+            rise: Some(unwritten(rise)),
             ..Self::default()
         }
     }
+}
+
+/// A default: it stands nowhere in the file.
+fn unwritten<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
 }
 
 encrypted! {
@@ -99,12 +89,11 @@ encrypted! {
 
 impl Default for Puppetserver {
     fn default() -> Self {
-        let ca_file = Spanned::new(0..0, PUPPET_CA.into());
         Self {
             port: PUPPET_PORT,
             service: "server".to_owned(),
             server_name: None,
-            ca_file,
+            ca_file: unwritten(PUPPET_CA.into()),
             client_cert: None,
             client_key: None,
         }

@@ -5,6 +5,7 @@
 
 mod check;
 mod encrypted;
+mod pacing;
 mod pool;
 mod puppet;
 mod tls;
@@ -20,8 +21,9 @@ use serde_spanned::Spanned;
 
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
-pub(super) use check::{Check, Http, Https, Pacing, Puppetserver};
+pub(super) use check::{Check, Http, Https, Puppetserver};
 pub(super) use encrypted::TlsKeys;
+pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
 pub(super) use puppet::PuppetLoad;
 pub(super) use tls::Tls;

@@ -1,6 +1,7 @@
 //! The config as the rest of the program sees it: every value within its bounds.
 
 mod check;
+mod demand;
 mod puppet;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::report::Location;
 use crate::units::{MaxAnswers, Share, Ttl};
 
 pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Trust};
+pub use demand::Demand;
 pub use puppet::LoadCheck;
 
 /// A value and where the operator wrote it.
@@ -36,7 +38,7 @@ pub struct Config {
     pub server: Server,
     /// `[[zone]]`, in the order of the file.
     pub zones: Vec<ZoneFile>,
-    /// The checks that pools name, by name.
+    /// The checks that pools demand, by name; `all` and `any` are none of their own.
     pub checks: BTreeMap<String, Arc<Check>>,
     /// `[[pool]]`, in the order of the file.
     pub pools: Vec<Pool>,
@@ -136,8 +138,8 @@ pub struct ZoneFile {
 pub struct Pool {
     /// The owner name whose records are the members.
     pub name: Located<Name>,
-    /// The check that its members are probed with.
-    pub check: Arc<Check>,
+    /// What its members have to pass.
+    pub check: Demand,
     /// Who is answered in which order.
     pub policy: Policy,
     /// The most members in one answer.

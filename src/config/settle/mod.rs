@@ -1,6 +1,7 @@
 //! From the file as it is written to the config as it is used: what types alone cannot say.
 
 mod checks;
+mod demands;
 mod listen;
 mod pools;
 mod puppet;
@@ -16,6 +17,7 @@ use serde_spanned::Spanned;
 use super::schema::{self, File, Pacing};
 use super::settings::{Config, Credentials, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
 use crate::report::{Code, Location, Problem, Report, SourceId};
+use demands::Checks;
 
 /// Checks how the values hang together. What does not is reported, and left out.
 pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut Report) -> Config {
@@ -23,16 +25,17 @@ pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut R
     let mut settler = Settler { folder, source, tables, report };
     let server = settler.server(file.server);
     let zones = settler.zones(file.zone);
-    let mut checks = BTreeMap::new();
+    let mut checks = Checks::default();
     for (name, check) in file.check {
         let (at, name) = (settler.at(&name), name.into_inner());
-        if let Some(check) = settler.check(&name, at, check) {
-            checks.insert(name, Arc::new(check));
-        }
+        let table = settler.check(&name, at, check);
+        checks.insert(name, table);
     }
+    settler.demand_all(&mut checks);
     let pools: Vec<Pool> = file.pool.into_iter().filter_map(|pool| settler.pool(pool, &mut checks)).collect();
     settler.refuse_twins(&pools);
-    checks.retain(|_, check| pools.iter().any(|pool| pool.check.name == check.name));
+    let checks = pools.iter().flat_map(|pool| pool.check.checks());
+    let checks = checks.map(|check| (check.name.clone(), Arc::clone(check))).collect();
     Config { server, zones, checks, pools }
 }
 

@@ -1,17 +1,11 @@
 //! What is told about a pool, in words.
 
 use super::log::Date;
-use crate::health::{Observed, Order, Word};
+use super::sighting::{Sighting, sight};
+use crate::health::{Order, Word};
 use crate::plan::{Member, Pool};
 use crate::snapshot::{Account, Line, Lineup, Mode};
 use crate::units::Presence;
-
-/// What is observed by one probe, and since when, in seconds of Unix time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sighting {
-    pub(super) observed: Observed,
-    pub(super) since: Option<u32>,
-}
 
 /// The account of a pool: who is answered since `since`, and how each member is; `order` is by its place.
 pub(super) fn account<'o>(
@@ -29,19 +23,10 @@ pub(super) fn account<'o>(
     let head = Line { text, since: Some(since) };
     let members = pool.members.iter().zip(&lineup.answered).enumerate();
     let members = members.map(|(place, (member, presence))| {
-        let seen = sighting(member, sightings);
+        let seen = sight(&member.condition, sightings);
         line(member, seen, order(place), *presence)
     });
     Account { lines: [head].into_iter().chain(members).collect() }
-}
-
-/// The worst of what its probes found.
-fn sighting(member: &Member, sightings: &[Sighting]) -> Sighting {
-    let ids = member.condition.probes();
-    let probes = || ids.iter().map(|probe| sightings[probe.index()]);
-    let up =
-        || Sighting { observed: Observed::UP, since: probes().filter_map(|sighting| sighting.since).max() };
-    probes().find(|sighting| !sighting.observed.is_up()).unwrap_or_else(up)
 }
 
 /// Since when is said of the last thing in the line: of the order, where there is one.

@@ -53,8 +53,11 @@ impl Director {
         }
     }
 
-    /// How busy a member is that is not calm, and since when.
+    /// How busy a member is, and since when, where that makes a difference.
     fn level(&self, member: &Member) -> Option<(Level, Option<u32>)> {
+        if member.condition.standing(&|probe| self.seen(probe)) == Standing::LIVE {
+            return None;
+        }
         let tales = member.condition.probes().into_iter().map(|probe| &self.tales[probe.index()]);
         let worst = tales.max_by_key(|tale| tale.burden.level())?;
         let level = worst.burden.level();
