@@ -113,6 +113,12 @@ fn every_key_has_its_effect() {
     let credentials = config.checks["puppetserver"].kind.trust().unwrap().credentials.as_ref().unwrap();
     assert_eq!(credentials.certificate.value, Path::new("/etc/onstage/agent.crt"));
     assert_eq!(credentials.key.value, Path::new("/etc/onstage/agent.key"));
+    let check = &config.checks["puppet-load"];
+    assert_eq!((check.interval, check.timeout, check.recheck), (5 * SECOND, 5 * SECOND, SECOND));
+    assert_eq!((check.fall.get(), check.rise.get()), (2, 3));
+    let Kind::Load(load) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((load.port.get(), load.busy, load.saturated), (8142, 3 * SECOND, 40 * SECOND));
+    assert_eq!((load.busy_share.as_percent(), load.trust.server_name.as_deref()), (25, Some("puppet")));
     let pool = &config.pools[0];
     assert_eq!(
         (pool.max_answers.get(), pool.min_live, pool.fail_open),
@@ -129,8 +135,14 @@ fn every_key_has_its_effect() {
     assert_eq!(names(&every[0]), ["handshake"]);
     assert!(matches!(&every[1], Demand::Any(_)) && names(&every[1]) == ["plain", "tcp"]);
     let policies = config.pools.iter().map(|pool| pool.policy).collect::<Vec<_>>();
-    let expected =
-        [Policy::RoundRobin, Policy::Failover, Policy::Sticky, Policy::Weighted, Policy::RoundRobin];
+    let expected = [
+        Policy::RoundRobin,
+        Policy::Failover,
+        Policy::Sticky,
+        Policy::Weighted,
+        Policy::RoundRobin,
+        Policy::RoundRobin,
+    ];
     assert_eq!(policies, expected);
     assert_eq!((member.address, member.port.unwrap().get()), (Some([172, 16, 1, 11].into()), 8141));
 }

@@ -98,6 +98,9 @@ fn tell(plan: &Plan, label: &str, id: ProbeId, finding: &Finding) {
     for step in &finding.steps {
         say(&format!("  {step}"));
     }
+    if let Some(load) = &finding.told.load {
+        say(&format!("  {:<8} {load}", "load"));
+    }
     let verdict = match finding.verdict {
         Verdict::Pass => "pass".to_owned(),
         Verdict::Fail(reason) => format!("fail: {reason}: {}", finding.detail),

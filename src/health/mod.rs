@@ -11,6 +11,7 @@
 //!     └──────────────────────────── fail, leaving ────────────────────────────────┘
 //! ```
 
+mod load;
 mod machine;
 mod order;
 mod ramp;
@@ -18,6 +19,7 @@ mod standing;
 mod verdict;
 mod vigil;
 
+pub use load::{Access, Burden, Level, Limits, Load};
 pub use machine::{Observed, Pace, Thresholds};
 pub use order::{BadRemark, Draft, Order, Remark, Word};
 pub use ramp::{Rise, ramp};

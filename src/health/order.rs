@@ -97,6 +97,7 @@ impl Standing {
     pub const fn under(self, order: Option<&Order>, now: u32) -> Self {
         match order {
             Some(order) if !order.is_over(now) => match order.word {
+                Word::Drain if matches!(self, Self::Foreign) => self,
                 Word::Drain => Self::Drained,
                 Word::Force => Self::LIVE,
             },

@@ -15,6 +15,7 @@
 
 mod hold;
 mod http;
+mod load;
 mod prober;
 mod round;
 pub mod schedule;

@@ -5,7 +5,7 @@
 //!       │no
 //!  enough with the doubtful? ──yes──▶ live and doubtful, failing open
 //!       │no
-//!  fail-open: all but the drained, those of before, or the live, failing open
+//!  fail-open: all but the drained and the foreign, those of before, or the live, failing open
 //! ```
 
 use crate::config::{FailOpen, Policy};
@@ -81,13 +81,27 @@ const LEAST_LIVE: Standing = Standing::Live(Presence::NONE);
 fn open(pool: &Pool, standings: &[Standing], last: Option<&Lineup>) -> Vec<Presence> {
     match (pool.fail_open, last) {
         (FailOpen::None, _) => on_stage(pool, from(standings, LEAST_LIVE)),
-        (FailOpen::LastLive, Some(last)) if last.count() > 0 => last.answered.clone(),
-        (FailOpen::All | FailOpen::LastLive, _) => {
-            let undrained = from(standings, Standing::Down);
-            let nobody = !undrained.iter().any(|presence| presence.is_some());
-            if nobody { vec![Presence::FULL; standings.len()] } else { undrained }
+        (FailOpen::LastLive, Some(last)) => {
+            let before = last.answered.iter().zip(standings).map(|(&presence, &standing)| {
+                if standing == Standing::Foreign { Presence::NONE } else { presence }
+            });
+            somebody(before.collect()).unwrap_or_else(|| all(standings))
         }
+        (FailOpen::All | FailOpen::LastLive, None) | (FailOpen::All, Some(_)) => all(standings),
     }
+}
+
+/// All but the drained and the foreign; where there are no others, the drained; and if everybody is foreign, it is more
+/// likely that the site has got a new CA than that nobody is left of it (`docs/design/foreign.md`).
+fn all(standings: &[Standing]) -> Vec<Presence> {
+    let somebody = |least| somebody(from(standings, least));
+    let known = somebody(Standing::Down).or_else(|| somebody(Standing::Drained));
+    known.unwrap_or_else(|| from(standings, Standing::Foreign))
+}
+
+/// `None` where nobody is answered.
+fn somebody(answered: Vec<Presence>) -> Option<Vec<Presence>> {
+    answered.iter().any(|presence| presence.is_some()).then_some(answered)
 }
 
 /// Those that are at least so good.
@@ -125,7 +139,7 @@ mod tests {
     use super::*;
     use crate::name::Name;
     use crate::units::{Share, Ttl};
-    use Standing::{Doubtful, Down, Drained};
+    use Standing::{Doubtful, Down, Drained, Foreign};
 
     const LIVE: Standing = Standing::LIVE;
     const FULL: Presence = Presence::FULL;
@@ -171,6 +185,12 @@ mod tests {
             (FailOpen::None, [Down, Down, LIVE], [NONE, NONE, FULL]),
             (FailOpen::All, [Down, Drained, Down], [FULL, NONE, FULL]),
             (FailOpen::All, [Drained, Drained, Drained], [FULL, FULL, FULL]),
+            (FailOpen::All, [Down, Foreign, Down], [FULL, NONE, FULL]),
+            (FailOpen::All, [Drained, Foreign, Foreign], [FULL, NONE, NONE]),
+            (FailOpen::All, [Foreign, Foreign, Foreign], [FULL, FULL, FULL]),
+            (FailOpen::LastLive, [Foreign, Down, Down], [NONE, NONE, FULL]),
+            (FailOpen::LastLive, [Foreign, Down, Foreign], [NONE, FULL, NONE]),
+            (FailOpen::None, [Foreign, Foreign, Foreign], [NONE, NONE, NONE]),
         ] {
             let pool = pool(Share::Percent(50), fail_open);
             let drawn = Lineup::of(&pool, &standings, Outlook::Settled, Some(&last));

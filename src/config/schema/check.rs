@@ -8,33 +8,31 @@ use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
 use super::encrypted::encrypted;
-use super::port;
+use super::pacing::{Pacing, Written};
+use super::puppet::PuppetLoad;
+use super::{PUPPET_CA, PUPPET_PORT, port};
 use crate::config::values::{Method, Pause, StatusRange};
 
-/// Where Puppet keeps the CA bundle that a node trusts.
-const PUPPET_CA: &str = "/etc/puppetlabs/puppet/ssl/certs/ca.pem";
-/// Puppet Server's port.
-const PUPPET_PORT: NonZeroU16 = port(8140);
-
 /// `[check.NAME]`. A check named after a kind needs no table of that kind, unless the kind has keys without defaults.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(in crate::config) struct Check {
-    /// From one probe to the next.
-    pub(in crate::config) interval: Spanned<Pause>,
+    /// From one probe to the next; left out, as the next four: as is usual for the kind.
+    pub(in crate::config) interval: Option<Spanned<Pause>>,
     /// For the whole probe: connect, TLS, reply.
-    pub(in crate::config) timeout: Spanned<Pause>,
+    pub(in crate::config) timeout: Option<Spanned<Pause>>,
     /// An unexpected verdict is asked again this soon; an overdue one is asked again beside the first.
-    pub(in crate::config) recheck: Spanned<Pause>,
+    pub(in crate::config) recheck: Option<Spanned<Pause>>,
     /// Fails in a row until down.
-    pub(in crate::config) fall: Spanned<NonZeroU32>,
+    pub(in crate::config) fall: Option<Spanned<NonZeroU32>>,
     /// Passes in a row until up.
-    pub(in crate::config) rise: Spanned<NonZeroU32>,
-    /// Whether an idle connection is held to each member, whose loss is a reason to probe; left out: where members
-    /// bear one.
+    pub(in crate::config) rise: Option<Spanned<NonZeroU32>>,
+    /// Whether an idle connection is held to each member, whose loss is a reason to probe.
     pub(in crate::config) tripwire: Option<Spanned<bool>>,
     /// The kind: HTTPS, `/status/v1/simple/SERVICE`, which must say `running`.
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
+    /// The kind: what Puppet Server says of its JRuby instances.
+    pub(in crate::config) puppet_load: Option<Spanned<PuppetLoad>>,
     /// The kind: a plain HTTP request.
     pub(in crate::config) http: Option<Spanned<Http>>,
     /// The kind: an HTTPS request.
@@ -50,26 +48,29 @@ pub(in crate::config) struct Check {
 }
 
 impl Check {
-    /// Whether an idle connection is held to members that bear one.
-    pub(in crate::config) const TRIPWIRE: bool = true;
-}
+    /// What it says of its pacing.
+    pub(in crate::config) fn written(&self) -> Written {
+        Written {
+            interval: self.interval.clone(),
+            timeout: self.timeout.clone(),
+            recheck: self.recheck.clone(),
+            fall: self.fall.clone(),
+            rise: self.rise.clone(),
+            tripwire: self.tripwire.clone(),
+        }
+    }
 
-impl Default for Check {
-    fn default() -> Self {
+    /// Without a kind, all else said.
+    pub(in crate::config) fn paced(pacing: Pacing) -> Self {
+        let Pacing { interval, timeout, recheck, fall, rise, tripwire } = pacing;
         Self {
-            interval: unwritten(Pause::from_millis(2000)),
-            timeout: unwritten(Pause::from_millis(2000)),
-            recheck: unwritten(Pause::from_millis(500)),
-            fall: unwritten(NonZeroU32::MIN.saturating_add(1)),
-            rise: unwritten(NonZeroU32::MIN.saturating_add(1)),
-            tripwire: None,
-            puppetserver: None,
-            http: None,
-            https: None,
-            tls: None,
-            tcp: None,
-            all: None,
-            any: None,
+            interval: Some(unwritten(interval)),
+            timeout: Some(unwritten(timeout)),
+            recheck: Some(unwritten(recheck)),
+            fall: Some(unwritten(fall)),
+            rise: Some(unwritten(rise)),
+            tripwire: Some(unwritten(tripwire)),
+            ..Self::default()
         }
     }
 }

@@ -5,7 +5,9 @@
 
 mod check;
 mod encrypted;
+mod pacing;
 mod pool;
+mod puppet;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -21,8 +23,15 @@ use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use check::{Check, Http, Https, Puppetserver};
 pub(super) use encrypted::TlsKeys;
+pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
+pub(super) use puppet::PuppetLoad;
 pub(super) use tls::Tls;
+
+/// Where Puppet keeps the CA bundle that a node trusts.
+const PUPPET_CA: &str = "/etc/puppetlabs/puppet/ssl/certs/ca.pem";
+/// Puppet Server's port.
+const PUPPET_PORT: NonZeroU16 = port(8140);
 
 /// The whole file.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Credentials, Located};
+use super::{Credentials, LoadCheck, Located};
 
 /// `[check.NAME]`: how members are probed.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +45,8 @@ pub enum Kind {
     Tls(TlsCheck),
     /// `http`, `https`, `puppetserver`: one request and what the reply must be.
     Http(HttpCheck),
+    /// `puppet-load`: how busy Puppet Server's JRuby instances are.
+    Load(LoadCheck),
 }
 
 /// Settings of a `tcp` check.
@@ -107,19 +109,13 @@ pub enum Body {
 }
 
 impl Kind {
-    /// Whether a connection on which nothing is said does the member no harm: some serve one client at a time.
-    pub const fn bears_idle(&self) -> bool {
-        match self {
-            Self::Tcp(_) | Self::Tls(_) | Self::Http(_) => true,
-        }
-    }
-
     /// The port where neither the record nor the config's word on a member tells it.
     pub fn port(&self) -> NonZeroU16 {
         match self {
             Self::Tcp(tcp) => tcp.port,
             Self::Tls(tls) => tls.port,
             Self::Http(http) => http.port,
+            Self::Load(load) => load.port,
         }
     }
 
@@ -129,6 +125,7 @@ impl Kind {
             Self::Tcp(_) => None,
             Self::Tls(tls) => Some(&tls.trust),
             Self::Http(http) => http.trust.as_ref(),
+            Self::Load(load) => Some(&load.trust),
         }
     }
 

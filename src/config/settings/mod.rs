@@ -2,6 +2,7 @@
 
 mod check;
 mod demand;
+mod puppet;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::units::{MaxAnswers, Share, Ttl};
 
 pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Tripwire, Trust};
 pub use demand::Demand;
+pub use puppet::LoadCheck;
 
 /// A value and where the operator wrote it.
 #[derive(Debug, Clone, PartialEq)]

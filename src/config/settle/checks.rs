@@ -7,12 +7,12 @@ use serde_spanned::Spanned;
 
 use super::Settler;
 use super::demands::{How, Join, Table};
-use crate::config::schema;
+use crate::config::schema::{self, Pacing};
 use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Tripwire};
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
-pub(super) const BUILT_IN: [&str; 5] = ["puppetserver", "http", "https", "tls", "tcp"];
+pub(super) const BUILT_IN: [&str; 6] = ["puppetserver", "puppet-load", "http", "https", "tls", "tcp"];
 
 /// What stands in the table of a check.
 enum Form {
@@ -22,31 +22,16 @@ enum Form {
 
 impl Settler<'_> {
     pub(super) fn check(&mut self, name: &str, at: Location, check: schema::Check) -> Table {
-        let (interval, timeout, recheck) =
-            (check.interval.clone(), check.timeout.clone(), check.recheck.clone());
-        let (fall, rise, tripwire) = (check.fall.clone(), check.rise.clone(), check.tripwire.clone());
+        let written = check.written();
         match self.form(name, at, check) {
-            Some(Form::Kind(kind)) => Table::Check(Arc::new(Check {
-                name: name.to_owned(),
-                interval: interval.get_ref().0,
-                timeout: timeout.get_ref().0,
-                recheck: recheck.get_ref().0,
-                fall: fall.into_inner(),
-                rise: rise.into_inner(),
-                tripwire: hold(tripwire.map(Spanned::into_inner), &kind),
-                kind: *kind,
-            })),
-            Some(Form::Join(how, names)) => {
-                let idle = [
-                    ("interval", interval.span()),
-                    ("timeout", timeout.span()),
-                    ("recheck", recheck.span()),
-                    ("fall", fall.span()),
-                    ("rise", rise.span()),
-                    ("tripwire", tripwire.map_or(0..0, |tripwire| tripwire.span())),
-                ];
-                self.join_table(how, names, &idle)
+            Some(Form::Kind(kind)) => {
+                let Pacing { interval, timeout, recheck, fall, rise, tripwire } = written.or(usual(&kind));
+                let (name, kind) = (name.to_owned(), *kind);
+                let (interval, timeout, recheck) = (interval.0, timeout.0, recheck.0);
+                let tripwire = if tripwire { Tripwire::On } else { Tripwire::Off };
+                Table::Check(Arc::new(Check { name, interval, timeout, recheck, fall, rise, tripwire, kind }))
             }
+            Some(Form::Join(how, names)) => self.join_table(how, names, &written.places()),
             None => Table::Bad,
         }
     }
@@ -59,7 +44,7 @@ impl Settler<'_> {
         idle: &[(&str, Range<usize>)],
     ) -> Table {
         let at = self.at(&names);
-        for (key, span) in idle.iter().filter(|(_, span)| !span.is_empty()) {
+        for (key, span) in idle {
             let place = Location { source: self.source, span: span.clone() };
             let message = format!("`{key}` has no effect beside `{}`", how.as_str());
             let problem = Problem::error(Code::ConfigConflict, place, message);
@@ -89,6 +74,9 @@ impl Settler<'_> {
         let mut kinds: Vec<(Location, Kind)> = Vec::new();
         if let Some(puppetserver) = check.puppetserver {
             kinds.push((self.at(&puppetserver), self.puppetserver(puppetserver.get_ref())));
+        }
+        if let Some(load) = check.puppet_load {
+            kinds.push((self.at(&load), self.puppet_load(load.into_inner())));
         }
         if let Some(http) = check.http {
             kinds.push((self.at(&http), self.http(http)));
@@ -141,6 +129,7 @@ impl Settler<'_> {
     fn built_in(&mut self, name: &str, at: Location) -> Option<Kind> {
         match name {
             "puppetserver" => Some(self.puppetserver(&schema::Puppetserver::default())),
+            "puppet-load" => Some(self.puppet_load(schema::PuppetLoad::default())),
             "http" => Some(self.http(Spanned::new(0..0, schema::Http::default()))),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
             "tcp" => self.needs(name, at, "port = ..."),
@@ -220,8 +209,10 @@ impl Settler<'_> {
     }
 }
 
-/// Whether a connection is held to members that are asked so.
-fn hold(wanted: Option<bool>, kind: &Kind) -> Tripwire {
-    let is_held = wanted.unwrap_or(schema::Check::TRIPWIRE && kind.bears_idle());
-    if is_held { Tripwire::On } else { Tripwire::Off }
+/// How often members are asked with a check of this kind where its table does not say it.
+const fn usual(kind: &Kind) -> Pacing {
+    match kind {
+        Kind::Load(_) => Pacing::LOAD,
+        Kind::Tcp(_) | Kind::Tls(_) | Kind::Http(_) => Pacing::USUAL,
+    }
 }

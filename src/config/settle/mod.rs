@@ -4,6 +4,7 @@ mod checks;
 mod demands;
 mod listen;
 mod pools;
+mod puppet;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use serde_spanned::Spanned;
 
-use super::schema::{self, File};
+use super::schema::{self, File, Pacing};
 use super::settings::{Config, Credentials, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
 use crate::report::{Code, Location, Problem, Report, SourceId};
 use demands::Checks;
@@ -46,19 +47,26 @@ pub(super) fn defaults() -> String {
         check: BTreeMap<&'static str, schema::Check>,
         pool: [schema::PoolDefaults; 1],
     }
-    let kind = |value| Some(Spanned::new(0..0, value));
-    let common = || schema::Check {
-        tripwire: Some(Spanned::new(0..0, schema::Check::TRIPWIRE)),
-        ..Default::default()
+    let check = |pacing, name, kind: fn(&mut schema::Check)| {
+        let mut check = schema::Check::paced(pacing);
+        kind(&mut check);
+        (name, check)
     };
-    let puppetserver = schema::Check { puppetserver: kind(schema::Puppetserver::default()), ..common() };
-    let http = schema::Check { http: Some(Spanned::new(0..0, schema::Http::default())), ..common() };
-    let check = BTreeMap::from([("puppetserver", puppetserver), ("http", http)]);
+    let check = BTreeMap::from([
+        check(Pacing::USUAL, "puppetserver", |check| check.puppetserver = Some(of_kind())),
+        check(Pacing::LOAD, "puppet-load", |check| check.puppet_load = Some(of_kind())),
+        check(Pacing::USUAL, "http", |check| check.http = Some(of_kind())),
+    ]);
     let pool = [schema::PoolDefaults::default()];
     match toml::to_string(&Defaults { server: schema::Server::default(), check, pool }) {
         Ok(text) => text,
         Err(e) => unreachable!("the schema is TOML: {e}"),
     }
+}
+
+/// The table of a kind with its defaults.
+fn of_kind<T: Default>() -> Spanned<T> {
+    Spanned::new(0..0, T::default())
 }
 
 struct Settler<'s> {

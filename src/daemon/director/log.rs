@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tracing::{info, warn};
 
-use crate::health::{Observed, Order, Remark, Verdict};
+use crate::health::{Level, Load, Observed, Order, Remark, Verdict};
 use crate::plan::{Pool, Probe};
 use crate::probe::Finding;
 use crate::snapshot::{Lineup, Mode};
@@ -19,6 +19,16 @@ pub(super) fn transition(probe: &Probe, before: Observed, after: Observed, findi
         Verdict::Fail(reason) | Verdict::Leaving(reason) => {
             warn!(%member, check, was, now, %reason, detail = finding.detail, "member");
         }
+    }
+}
+
+/// A member got busier, or calmer.
+pub(super) fn load(probe: &Probe, before: Level, after: Level, load: Option<Load>) {
+    let (member, check) = (probe.target, &probe.check.name);
+    let (was, now, load) = (before.as_str(), after.as_str(), load.map(|load| load.to_string()));
+    match after {
+        Level::Saturated => warn!(%member, check, was, now, load, "member is overloaded"),
+        Level::Calm | Level::Busy => info!(%member, check, was, now, load, "member"),
     }
 }
 

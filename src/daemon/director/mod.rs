@@ -11,6 +11,7 @@ mod orders;
 mod ramps;
 mod sighting;
 mod standings;
+mod tales;
 mod wake;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use news::{News, patience};
 use orders::Orders;
 use ramps::Ramps;
 use sighting::Sighting;
+use tales::Tale;
 
 pub use orders::{Consent, Effect, Left, Refusal};
 pub use wake::Kept;
@@ -40,6 +42,7 @@ pub struct Director {
     plan: Arc<Plan>,
     compiler: Compiler,
     sightings: Vec<Sighting>,
+    tales: Vec<Tale>,
     orders: Orders,
     ramps: Ramps,
     lineups: Vec<Lineup>,
@@ -81,6 +84,7 @@ impl Director {
         Self {
             compiler: Compiler::new(Arc::clone(&plan)),
             sightings: vec![Sighting::NONE; plan.probes.len()],
+            tales: vec![Tale::default(); plan.probes.len()],
             orders: Orders::new(&plan, state.orders.clone()),
             ramps: Ramps::default(),
             lineups: Vec::new(),
@@ -121,7 +125,8 @@ impl Director {
             log::transition(probe, before, after, finding);
             self.moved.push(id);
         }
-        if before != after {
+        let is_news = self.listen(id, finding, now);
+        if before != after || is_news {
             self.due.extend(&self.pools[id.index()]);
         }
         after.pace()
@@ -276,7 +281,10 @@ impl Director {
 
     fn account(&self, pool: usize) -> Account {
         let order = |place| self.orders.on(MemberId { pool: PoolId(pool as u32), place: place as u32 });
-        account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings, order)
+        let mut account =
+            account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings, order);
+        self.retell(PoolId(pool as u32), &mut account);
+        account
     }
 
     fn observed(&self) -> Vec<Observed> {

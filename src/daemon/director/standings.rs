@@ -5,13 +5,12 @@ use std::time::Duration;
 use super::Director;
 use crate::health::{Standing, Word};
 use crate::plan::MemberId;
-use crate::units::{Moment, PoolId, ProbeId};
+use crate::units::{Moment, PoolId};
 
 impl Director {
     /// What is observed of a member.
     pub(super) fn observed_standing(&self, id: MemberId) -> Standing {
-        let of = |probe: ProbeId| self.sightings[probe.index()].observed.standing();
-        self.plan.member(id).condition.standing(&of)
+        self.plan.member(id).condition.standing(&|probe| self.seen(probe))
     }
 
     /// The same under its order.
