@@ -106,7 +106,7 @@ def is_installed(server):
     if server.program and not shutil.which(server.program):
         return False
     modules = ["--no-config", "--launch=bind", "--list-modules"]
-    return server.program != "pdns_server" or "bind" in said("pdns_server", *modules).split()
+    return server.program != "pdns_server" or "unable to load" not in said("pdns_server", *modules)
 
 
 def versions(servers, binary):
