@@ -22,8 +22,8 @@ use crate::report::{Code, Problem, Report, Sources};
 pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
 pub use settings::{
-    Body, Check, Config, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool, RateLimit,
-    Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
+    Body, Check, Config, FailOpen, Guard, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool,
+    RateLimit, Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
 };
 
 /// Reads the config at `path`. `None` where `report` has got an error; every problem is in it.

@@ -11,12 +11,18 @@
 //!     └──────────────────────────── fail, leaving ────────────────────────────────┘
 //! ```
 
+mod evidence;
+mod guard;
+mod leaves;
 mod machine;
 mod order;
 mod ramp;
+mod silence;
 mod standing;
 mod verdict;
 
+pub use evidence::Evidence;
+pub use guard::{Guard, Rules, Ruling, Turn};
 pub use machine::{Observed, Pace, Thresholds};
 pub use order::{BadRemark, Draft, Order, Remark, Word};
 pub use ramp::{Rise, ramp};

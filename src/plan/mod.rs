@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Check, FailOpen, Identity, Policy, Server};
+use crate::config::{Check, FailOpen, Guard, Identity, Policy, Server};
 use crate::health::Standing;
 use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
@@ -28,6 +28,8 @@ pub use whom::{BadWhom, Whom};
 pub struct Plan {
     /// `[server]`
     pub server: Server,
+    /// `[guard]`
+    pub guard: Guard,
     /// The zones, by `ZoneId`. No two have the same name.
     pub zones: Vec<Zone>,
     /// The pools, by `PoolId`.

@@ -13,6 +13,7 @@
 //!     └ connect-timeout, refused, unreachable, prober
 //! ```
 
+pub mod guard;
 mod http;
 mod prober;
 pub mod schedule;

@@ -4,6 +4,7 @@
 //! (`"2s"`, `"500ms"`). What values may be is told by their types; how they hang together, by `settle.rs`.
 
 mod check;
+mod guard;
 mod pool;
 mod tls;
 
@@ -19,6 +20,7 @@ use serde_spanned::Spanned;
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use check::{Check, Http, Https, Puppetserver};
+pub(super) use guard::Guard;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
 pub(super) use tls::Tls;
 
@@ -27,6 +29,7 @@ pub(super) use tls::Tls;
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct File {
     pub(super) server: Server,
+    pub(super) guard: Guard,
     pub(super) zone: Vec<Zone>,
     pub(super) check: BTreeMap<Spanned<String>, Check>,
     pub(super) pool: Vec<Pool>,

@@ -32,6 +32,8 @@ pub struct Located<T> {
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[guard]`
+    pub guard: Guard,
     /// `[[zone]]`, in the order of the file.
     pub zones: Vec<ZoneFile>,
     /// The checks that pools name, by name.
@@ -69,6 +71,17 @@ pub struct Server {
     pub tcp: Tcp,
     /// `tls = {…}`; `None`: nobody is served encrypted.
     pub tls: Option<Tls>,
+}
+
+/// `[guard]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    /// Who is asked whether the network is there; empty: nobody, and nothing is suspected.
+    pub addresses: Vec<SocketAddr>,
+    /// How many of the members fall silent within an interval before they are asked.
+    pub share: Share,
+    /// How many leave in one interval without a proof; `None`: as many as fail.
+    pub max_leaving: Option<Share>,
 }
 
 /// `[server] rate-limit`

@@ -12,14 +12,17 @@ use std::sync::Arc;
 use serde_spanned::Spanned;
 
 use super::schema::{self, File};
-use super::settings::{Config, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
+use super::settings::{Config, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
+use super::values::ShareText;
 use crate::report::{Code, Location, Problem, Report, SourceId};
+use crate::units::Share;
 
 /// Checks how the values hang together. What does not is reported, and left out.
 pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut Report) -> Config {
     let tables = file.check.keys().map(|name| name.span().start).collect();
     let mut settler = Settler { folder, source, tables, report };
     let server = settler.server(file.server);
+    let guard = settler.guard(file.guard);
     let zones = settler.zones(file.zone);
     let mut checks = BTreeMap::new();
     for (name, check) in file.check {
@@ -31,7 +34,7 @@ pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut R
     let pools: Vec<Pool> = file.pool.into_iter().filter_map(|pool| settler.pool(pool, &mut checks)).collect();
     settler.refuse_twins(&pools);
     checks.retain(|_, check| pools.iter().any(|pool| pool.check.name == check.name));
-    Config { server, zones, checks, pools }
+    Config { server, guard, zones, checks, pools }
 }
 
 /// One of everything, with all that has a default.
@@ -39,6 +42,7 @@ pub(super) fn defaults() -> String {
     #[derive(serde::Serialize)]
     struct Defaults {
         server: schema::Server,
+        guard: schema::Guard,
         check: BTreeMap<&'static str, schema::Check>,
         pool: [schema::PoolDefaults; 1],
     }
@@ -49,7 +53,12 @@ pub(super) fn defaults() -> String {
         schema::Check { http: Some(Spanned::new(0..0, schema::Http::default())), ..Default::default() };
     let check = BTreeMap::from([("puppetserver", puppetserver), ("http", http)]);
     let pool = [schema::PoolDefaults::default()];
-    match toml::to_string(&Defaults { server: schema::Server::default(), check, pool }) {
+    match toml::to_string(&Defaults {
+        server: schema::Server::default(),
+        guard: schema::Guard::default(),
+        check,
+        pool,
+    }) {
         Ok(text) => text,
         Err(e) => unreachable!("the schema is TOML: {e}"),
     }
@@ -101,6 +110,16 @@ impl Settler<'_> {
             },
             tls: server.tls.map(|tls| self.tls(tls)),
         }
+    }
+
+    fn guard(&mut self, guard: schema::Guard) -> Guard {
+        let max_leaving = guard.max_leaving.map(|most| self.located(most));
+        if let Some(Located { value: ShareText(Share::Count(0) | Share::Percent(0)), at }) = &max_leaving {
+            let problem = Problem::error(Code::ConfigBadValue, at.clone(), "nobody could ever leave");
+            self.report.push(problem.help("leave it out for no bound"));
+        }
+        let max_leaving = max_leaving.map(|most| most.value.0);
+        Guard { addresses: guard.addresses, share: guard.share.0, max_leaving }
     }
 
     fn tls(&self, tls: schema::Tls) -> Tls {

@@ -35,6 +35,14 @@ pub(super) fn account<'o>(
     Account { lines: [head].into_iter().chain(members).collect() }
 }
 
+/// The same while what is observed is frozen.
+pub(super) fn frozen(mut account: Account) -> Account {
+    if let Some(head) = account.lines.first_mut() {
+        head.text += ", frozen: nobody answers, and no guard";
+    }
+    account
+}
+
 /// The worst of what its probes found.
 fn sighting(member: &Member, sightings: &[Sighting]) -> Sighting {
     let ids = member.condition.probes();

@@ -5,20 +5,21 @@
 //! with the answers of these pools written anew is published.
 
 mod account;
+mod guard;
 mod log;
 mod orders;
 mod ramps;
 mod standings;
 mod wake;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::cookies;
 use super::state::{Lease, State};
-use crate::health::{Observed, Pace, Standing, Thresholds};
+use crate::health::{Guard, Observed, Pace, Standing};
 use crate::plan::{MemberId, Plan};
 use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Outlook, Publisher, Snapshot};
@@ -36,6 +37,10 @@ pub struct Director {
     plan: Arc<Plan>,
     compiler: Compiler,
     sightings: Vec<Sighting>,
+    guard: Guard,
+    /// Those whom their last verdict would have taken down, and who may not leave yet.
+    waiting: BTreeMap<ProbeId, Finding>,
+    suspicion: watch::Sender<bool>,
     orders: Orders,
     ramps: Ramps,
     lineups: Vec<Lineup>,
@@ -69,6 +74,9 @@ impl Director {
         Self {
             compiler: Compiler::new(Arc::clone(&plan)),
             sightings: vec![Sighting { observed: Observed::Unknown, since: None }; plan.probes.len()],
+            guard: guard::guard(&plan),
+            waiting: BTreeMap::new(),
+            suspicion: watch::Sender::new(false),
             orders: Orders::new(&plan, state.orders.clone()),
             ramps: Ramps::default(),
             lineups: Vec::new(),
@@ -84,18 +92,11 @@ impl Director {
 
     /// Takes one verdict in; when to ask this member again.
     pub fn judge(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
-        let probe = &self.plan.probes[id.index()];
-        let thresholds = Thresholds { fall: probe.check.fall, rise: probe.check.rise };
-        let sighting = &mut self.sightings[id.index()];
-        let before = sighting.observed;
-        let after = before.after(finding.verdict, thresholds);
-        sighting.observed = after;
-        self.unknown -= usize::from(before == Observed::Unknown);
+        let after = self.heed(id, finding, now);
+        let before = self.sightings[id.index()].observed;
+        self.unknown = self.unknown.saturating_sub(usize::from(before == Observed::Unknown));
+        self.observe(id, after, finding, now);
         let is_transition = before.as_str() != after.as_str();
-        if is_transition {
-            sighting.since = Some(now.unix);
-            log::transition(probe, before, after, finding);
-        }
         if is_transition || before.reason() != after.reason() {
             self.redraw(&self.pools[id.index()].clone(), now);
         }
@@ -103,6 +104,15 @@ impl Director {
             self.views.send_replace(self.observed());
         }
         after.pace()
+    }
+
+    fn observe(&mut self, id: ProbeId, after: Observed, finding: &Finding, now: Moment) {
+        let sighting = &mut self.sightings[id.index()];
+        let before = std::mem::replace(&mut sighting.observed, after);
+        if before.as_str() != after.as_str() {
+            sighting.since = Some(now.unix);
+            log::transition(&self.plan.probes[id.index()], before, after, finding);
+        }
     }
 
     /// Whether every member has had its first verdict.
@@ -216,7 +226,9 @@ impl Director {
 
     fn account(&self, pool: usize) -> Account {
         let order = |place| self.orders.on(MemberId { pool: PoolId(pool as u32), place: place as u32 });
-        account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings, order)
+        let account =
+            account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings, order);
+        if self.guard.is_blind() { account::frozen(account) } else { account }
     }
 
     fn observed(&self) -> Vec<Observed> {
