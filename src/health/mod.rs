@@ -11,14 +11,20 @@
 //!     └──────────────────────────── fail, leaving ────────────────────────────────┘
 //! ```
 
+mod evidence;
+mod guard;
+mod leaves;
 mod load;
 mod machine;
 mod order;
 mod ramp;
+mod silence;
 mod standing;
 mod verdict;
 mod vigil;
 
+pub use evidence::Evidence;
+pub use guard::{Guard, Rules, Ruling, Turn};
 pub use load::{Access, Burden, Level, Limits, Load};
 pub use machine::{Observed, Pace, Thresholds};
 pub use order::{BadRemark, Draft, Order, Remark, Word};

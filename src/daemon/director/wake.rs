@@ -1,4 +1,4 @@
-//! What happens because time passes: orders end, ramps rise.
+//! What happens because time passes: orders end, ramps rise, suspicions come true.
 
 use std::time::Duration;
 
@@ -24,18 +24,21 @@ impl Director {
             let left = Duration::from_secs(end.saturating_sub(now.unix).into());
             left.min(LOOK)
         });
-        let ramps = self.ramps.next().map(|next| next.saturating_sub(now.steady));
-        orders.into_iter().chain(ramps).min()
+        let steady = self.ramps.next().into_iter().chain(self.next_watch(now)).min();
+        let steady = steady.map(|next| next.saturating_sub(now.steady));
+        orders.into_iter().chain(steady).min()
     }
 
     /// Does what is due.
     pub fn wake(&mut self, now: Moment) -> Kept {
+        self.mount_guard(now);
         let (orders, mut pools) = (self.orders.count(), self.ramps.due(now.steady));
         pools.extend(self.end_orders(now));
         if !pools.is_empty() {
             let pools: Vec<PoolId> = pools.into_iter().collect();
             self.redraw(&pools, now);
         }
+        self.publish(now);
         if self.orders.count() == orders { Kept::Same } else { Kept::Changed }
     }
 }
