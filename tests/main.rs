@@ -20,6 +20,7 @@ mod fixtures;
 mod harness;
 mod joined;
 mod peers;
+mod postgres;
 mod probe;
 mod serve;
 mod watch;

@@ -88,7 +88,7 @@ fn prober(kind: Kind, timeout: Duration, pem: Option<&str>) -> Prober {
         kind,
     };
     let authorities = pem.map(|pem| Authorities::from_pem(pem.as_bytes()).unwrap());
-    Prober::new(&check, authorities.as_ref()).unwrap()
+    Prober::new(&check, authorities.as_ref(), None).unwrap()
 }
 
 async fn probe(prober: &Prober, addr: SocketAddr) -> Finding {
@@ -340,9 +340,9 @@ async fn two_members_behind_one_name_are_never_mixed_up() {
 /// The list of reasons is closed; each is shown by a test here, those in the second list by one beside the code.
 #[test]
 fn every_reason_is_shown() {
-    let here = include_str!("probe.rs");
+    let here = [include_str!("probe.rs"), include_str!("postgres.rs"), include_str!("peers/postgres.rs")];
     for reason in Reason::ALL {
-        let shown = here.contains(&format!("Reason::{reason:?})"));
+        let shown = here.concat().contains(&format!("Reason::{reason:?})"));
         let elsewhere = matches!(reason, Reason::Prober);
         assert!(shown || elsewhere, "{reason}");
     }

@@ -10,6 +10,7 @@
 mod authorities;
 mod decode;
 mod identity;
+mod password;
 mod schema;
 mod settings;
 mod settle;
@@ -21,9 +22,10 @@ use crate::report::{Code, Problem, Report, Sources};
 
 pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
+pub use password::{BadPassword, Password};
 pub use settings::{
     Body, Check, Config, Demand, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool,
-    RateLimit, Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
+    PostgresCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
 };
 
 /// Reads the config at `path`. `None` where `report` has got an error; every problem is in it.

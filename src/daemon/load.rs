@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::cookies;
 use super::network::Network;
-use crate::config::{self, Authorities, Check, Config, Identity, Located, Tls};
+use crate::config::{self, Authorities, Check, Config, Identity, Located, Password, Tls};
 use crate::plan::{self, Plan, Probe};
 use crate::probe::{Prober, Target};
 use crate::report::{Code, Problem, Report, Sources};
@@ -55,37 +55,42 @@ fn read_all(
 ) -> Option<Loaded> {
     let config = config::read(path, sources, report)?;
     let zones = read_zones(&config, sources, report);
-    let authorities = read_authorities(&config, read, report);
+    let files = Files {
+        authorities: read_authorities(&config, read, report),
+        passwords: read_passwords(&config, read, report),
+    };
     let secrets = read_secrets(config.server.cookie_secret_file.as_ref(), read, report);
     let identity = read_identity(config.server.tls.as_ref(), read, report);
     let plan = Plan { secrets, identity, ..plan::build(config, zones?, report)? };
-    let network = network(&plan.probes, &authorities, report);
+    let network = network(&plan.probes, &files, report);
     (!report.has_errors()).then(|| Loaded { plan: Arc::new(plan), network: Arc::new(network) })
 }
 
+/// What the files say that checks name; one that cannot be used is not here, and that was told.
+struct Files {
+    authorities: HashMap<PathBuf, Authorities>,
+    passwords: HashMap<PathBuf, Password>,
+}
+
 /// Prepares each check once, for all of its probes.
-fn network(probes: &[Probe], authorities: &HashMap<PathBuf, Authorities>, report: &mut Report) -> Network {
+fn network(probes: &[Probe], files: &Files, report: &mut Report) -> Network {
     let mut prepared: HashMap<&str, Option<Prober>> = HashMap::new();
     let mut lines = Vec::new();
     for probe in probes {
-        let asks =
-            prepared.entry(&probe.check.name).or_insert_with(|| prepare(&probe.check, authorities, report));
+        let asks = prepared.entry(&probe.check.name).or_insert_with(|| prepare(&probe.check, files, report));
         lines.extend(asks.clone().map(|asks| (asks, target(probe))));
     }
     Network::new(lines)
 }
 
-fn prepare(
-    check: &Check,
-    authorities: &HashMap<PathBuf, Authorities>,
-    report: &mut Report,
-) -> Option<Prober> {
-    let trust = check.kind.trust();
-    let bundle = trust.and_then(|trust| authorities.get(&trust.ca_file.value));
-    if trust.is_some() && bundle.is_none() {
-        return None; // that its bundle cannot be read was told already
+fn prepare(check: &Check, files: &Files, report: &mut Report) -> Option<Prober> {
+    let (ca, password) = (check.kind.trust().map(|trust| &trust.ca_file), check.kind.password_file());
+    let bundle = ca.and_then(|file| files.authorities.get(&file.value));
+    let secret = password.and_then(|file| files.passwords.get(&file.value));
+    if (ca.is_some(), password.is_some()) != (bundle.is_some(), secret.is_some()) {
+        return None; // that a file of it cannot be used was told already
     }
-    let prepared = Prober::new(check, bundle);
+    let prepared = Prober::new(check, bundle, secret.cloned());
     prepared.map_err(|e| report.push(Problem::nowhere(Code::CheckUnusable, e.to_string()))).ok()
 }
 
@@ -156,32 +161,50 @@ fn read_identity(
     None
 }
 
-/// The bundles that checks name, each read once.
+/// The bundles that checks name.
 fn read_authorities(
     config: &Config,
     read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
     report: &mut Report,
 ) -> HashMap<PathBuf, Authorities> {
-    let mut authorities = HashMap::new();
-    for trust in config.checks.values().filter_map(|check| check.kind.trust()) {
-        let file = &trust.ca_file;
-        if authorities.contains_key(&file.value) {
+    let bundles = config.checks.values().filter_map(|check| Some(&check.kind.trust()?.ca_file));
+    let bad = (Code::BadCertificate, "members' certificates are checked against it");
+    read_each(bundles, read, Authorities::from_pem, bad, report)
+}
+
+/// The passwords that checks log in with.
+fn read_passwords(
+    config: &Config,
+    read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    report: &mut Report,
+) -> HashMap<PathBuf, Password> {
+    let files = config.checks.values().filter_map(|check| check.kind.password_file());
+    read_each(files, read, Password::from_file, (Code::BadSecret, "the check logs in with it"), report)
+}
+
+/// What `files` hold, each read once. `bad`: what one that holds something else is called, and what it is for.
+fn read_each<'c, T, E: std::fmt::Display>(
+    files: impl Iterator<Item = &'c Located<PathBuf>>,
+    read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    parse: impl Fn(&[u8]) -> Result<T, E>,
+    bad: (Code, &str),
+    report: &mut Report,
+) -> HashMap<PathBuf, T> {
+    let mut held = HashMap::new();
+    for file in files {
+        if held.contains_key(&file.value) {
             continue;
         }
-        match read(&file.value).map(|pem| Authorities::from_pem(&pem)) {
-            Ok(Ok(bundle)) => drop(authorities.insert(file.value.clone(), bundle)),
-            Ok(Err(e)) => report.push(
-                Problem::error(
-                    Code::BadCertificate,
-                    file.at.clone(),
-                    format!("`{}`: {e}", file.value.display()),
-                )
-                .label("members' certificates are checked against it"),
-            ),
+        match read(&file.value).map(|bytes| parse(&bytes)) {
+            Ok(Ok(value)) => drop(held.insert(file.value.clone(), value)),
+            Ok(Err(e)) => {
+                let message = format!("`{}`: {e}", file.value.display());
+                report.push(Problem::error(bad.0, file.at.clone(), message).label(bad.1));
+            }
             Err(e) => report.push(unreadable(file, &e)),
         }
     }
-    authorities
+    held
 }
 
 fn unreadable(file: &Located<PathBuf>, e: &io::Error) -> Problem {

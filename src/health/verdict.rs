@@ -52,7 +52,7 @@ impl Reason {
     /// Whether the member answers all the same, and what is wrong may be wrong with all of them at once: a database
     /// or a deployment that they share.
     pub const fn is_doubt(self) -> bool {
-        matches!(self, Self::ServiceState)
+        matches!(self, Self::ServiceState | Self::Login | Self::Overloaded | Self::DatabaseError)
     }
 }
 
@@ -77,7 +77,7 @@ reasons! {
     ReplyTimeout = "reply-timeout",
     /// The connection ended before the reply did.
     Closed = "closed",
-    /// The reply is no HTTP, or too long.
+    /// The reply is not in the protocol that was spoken, or too long.
     BadReply = "bad-reply",
     /// A status code that is not among the accepted ones.
     HttpStatus = "http-status",
@@ -85,6 +85,14 @@ reasons! {
     HttpBody = "http-body",
     /// The service says of itself that it is not running.
     ServiceState = "service-state",
+    /// The server does not let the check's user in, or does not prove that it knows its password.
+    Login = "login",
+    /// The service answers, and has no room for more.
+    Overloaded = "overloaded",
+    /// The database answers with an error.
+    DatabaseError = "database-error",
+    /// A primary where a replica is wanted, or the other way round.
+    WrongRole = "wrong-role",
     /// The prober itself could not probe: no descriptor, no memory, no permission.
     Prober = "prober",
 }

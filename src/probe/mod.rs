@@ -8,12 +8,14 @@
 //! ```text
 //!  connect ──▶ tls ──▶ reply ──▶ verdict
 //!     │         │        │
-//!     │         │        └ reply-timeout, closed, bad-reply, http-status, http-body, service-state
+//!     │         │        └ reply-timeout, closed, bad-reply, http-status, http-body, service-state,
+//!     │         │          login, overloaded, database-error, wrong-role
 //!     │         └ tls-timeout, tls-handshake, tls-untrusted, tls-wrong-name, tls-expired
 //!     └ connect-timeout, refused, unreachable, prober
 //! ```
 
 mod http;
+mod postgres;
 mod prober;
 pub mod schedule;
 mod tls;
@@ -43,7 +45,7 @@ pub struct Finding {
 /// One step of a probe.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// connect, tls or reply.
+    /// connect, tls, login or reply.
     pub name: &'static str,
     /// What was seen.
     pub seen: String,
@@ -62,6 +64,14 @@ impl Failure {
     fn new(reason: Reason, detail: impl fmt::Display) -> Self {
         Self { verdict: Verdict::Fail(reason), detail: detail.to_string() }
     }
+}
+
+/// The beginning of what a member said, for people: on one line, without control characters.
+fn glimpse(said: &[u8]) -> String {
+    const MOST: usize = 160;
+    let more = if said.len() > MOST { "…" } else { "" };
+    let text = String::from_utf8_lossy(&said[..said.len().min(MOST)]);
+    format!("{}{more}", text.trim().escape_debug())
 }
 
 impl fmt::Display for Step {

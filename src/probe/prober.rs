@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Failure, Finding, Step, http, tls};
-use crate::config::{Authorities, Check, Kind};
+use super::{Failure, Finding, Step, http, postgres, postgres::Encrypted, tls};
+use crate::config::{Authorities, Check, Kind, Password};
 use crate::health::{Reason, Told, Verdict};
 
 /// Everything that a check's probes have in common, prepared once.
@@ -28,6 +29,7 @@ enum Means {
     Tcp,
     Tls(TlsConfig),
     Http(Option<TlsConfig>, Arc<http::Request>),
+    Postgres(Option<TlsConfig>, Arc<postgres::Client>),
 }
 
 type TlsConfig = Arc<rustls::ClientConfig>;
@@ -58,11 +60,15 @@ pub enum Unusable {
 }
 
 impl Prober {
-    /// Prepares `check`. `authorities`: its `ca-file`.
+    /// Prepares `check`. `authorities`: its `ca-file`; `password`: its `password-file`.
     ///
     /// # Errors
     /// See [`Unusable`].
-    pub fn new(check: &Check, authorities: Option<&Authorities>) -> Result<Self, Unusable> {
+    pub fn new(
+        check: &Check,
+        authorities: Option<&Authorities>,
+        password: Option<Password>,
+    ) -> Result<Self, Unusable> {
         let tls = match (check.kind.trust(), authorities) {
             (None, _) => None,
             (Some(_), Some(authorities)) => Some(tls::client(authorities)),
@@ -71,6 +77,9 @@ impl Prober {
         let bad = |why| Unusable::BadRequest { check: check.name.clone(), why };
         let means = match (&check.kind, tls) {
             (Kind::Http(check), tls) => Means::Http(tls, Arc::new(http::Request::new(check).map_err(bad)?)),
+            (Kind::Postgres(check), tls) => {
+                Means::Postgres(tls, Arc::new(postgres::Client::new(check, password).map_err(bad)?))
+            }
             (Kind::Tls(_), Some(tls)) => Means::Tls(tls),
             (Kind::Tls(_) | Kind::Tcp(_), _) => Means::Tcp,
         };
@@ -98,7 +107,7 @@ struct Probe {
 
 impl Probe {
     async fn meet(&mut self, prober: &Prober, target: &Target) -> Result<Told, Failure> {
-        let stream = self.connect(target).await?;
+        let mut stream = self.connect(target).await?;
         match &prober.means {
             Means::Tcp => {}
             Means::Tls(tls) => drop(self.shake_hands(tls, stream, target).await?),
@@ -106,6 +115,12 @@ impl Probe {
             Means::Http(Some(tls), request) => {
                 let stream = self.shake_hands(tls, stream, target).await?;
                 self.ask(request, stream, target).await?;
+            }
+            Means::Postgres(None, client) => self.log_in(client, stream, Encrypted::No).await?,
+            Means::Postgres(Some(tls), client) => {
+                self.request_tls(&mut stream).await?;
+                let stream = self.shake_hands(tls, stream, target).await?;
+                self.log_in(client, stream, Encrypted::Yes).await?;
             }
         }
         Ok(Told::default())
@@ -141,7 +156,7 @@ impl Probe {
 
     async fn ask<S>(&mut self, request: &http::Request, stream: S, target: &Target) -> Result<(), Failure>
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin,
     {
         let began = Instant::now();
         let reply = timeout_at(self.deadline, request.send(stream, target)).await;
@@ -149,6 +164,37 @@ impl Probe {
             reply.map_err(|_| Failure::new(Reason::ReplyTimeout, "asked, but the reply did not end"))??;
         self.done("reply", began, reply.describe());
         request.judge(&reply)
+    }
+
+    async fn request_tls(&mut self, stream: &mut TcpStream) -> Result<(), Failure> {
+        let began = Instant::now();
+        let granted = timeout_at(self.deadline, postgres::request_tls(stream)).await;
+        granted.map_err(|_| Failure::new(Reason::TlsTimeout, "connected, but the server is silent"))??;
+        self.done("tls", began, "granted".to_owned());
+        Ok(())
+    }
+
+    async fn log_in<S>(
+        &mut self,
+        client: &postgres::Client,
+        stream: S,
+        encrypted: Encrypted,
+    ) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let began = Instant::now();
+        let session = timeout_at(self.deadline, client.log_in(stream, encrypted)).await;
+        let mut session = session
+            .map_err(|_| Failure::new(Reason::ReplyTimeout, "connected, but the login did not end"))??;
+        self.done("login", began, session.describe());
+        let began = Instant::now();
+        let role = timeout_at(self.deadline, session.role()).await;
+        let role =
+            role.map_err(|_| Failure::new(Reason::ReplyTimeout, "asked, but the reply did not end"))??;
+        self.done("reply", began, role.as_str().to_owned());
+        let _ = timeout_at(self.deadline, session.leave()).await;
+        client.judge(role)
     }
 
     fn done(&mut self, name: &'static str, began: Instant, seen: String) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
-use super::port;
+use super::{Postgres, port};
 use crate::config::values::{Method, Pause, StatusRange};
 
 /// Where Puppet keeps the CA bundle that a node trusts.
@@ -39,6 +39,8 @@ pub(in crate::config) struct Check {
     pub(in crate::config) tls: Option<Spanned<Tls>>,
     /// The kind: a TCP connection.
     pub(in crate::config) tcp: Option<Spanned<TcpConnect>>,
+    /// The kind: a session with PostgreSQL.
+    pub(in crate::config) postgres: Option<Spanned<Postgres>>,
     /// No kind of its own: every one of these checks, by name.
     pub(in crate::config) all: Option<Spanned<Vec<Spanned<String>>>>,
     /// No kind of its own: at least one of these checks, by name.
@@ -58,6 +60,7 @@ impl Default for Check {
             https: None,
             tls: None,
             tcp: None,
+            postgres: None,
             all: None,
             any: None,
         }

@@ -5,6 +5,7 @@
 
 mod check;
 mod pool;
+mod postgres;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use check::{Check, Http, Https, Puppetserver};
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
+pub(super) use postgres::{Encryption, Postgres, Role};
 pub(super) use tls::Tls;
 
 /// The whole file.

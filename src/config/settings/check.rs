@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Located;
+use super::{Located, PostgresCheck};
 
 /// `[check.NAME]`: how members are probed.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,8 @@ pub enum Kind {
     Tls(TlsCheck),
     /// `http`, `https`, `puppetserver`: one request and what the reply must be.
     Http(HttpCheck),
+    /// `postgres`: a session in which the server tells its role.
+    Postgres(PostgresCheck),
 }
 
 /// Settings of a `tcp` check.
@@ -100,6 +102,7 @@ impl Kind {
             Self::Tcp(tcp) => tcp.port,
             Self::Tls(tls) => tls.port,
             Self::Http(http) => http.port,
+            Self::Postgres(postgres) => postgres.port,
         }
     }
 
@@ -109,6 +112,24 @@ impl Kind {
             Self::Tcp(_) => None,
             Self::Tls(tls) => Some(&tls.trust),
             Self::Http(http) => http.trust.as_ref(),
+            Self::Postgres(postgres) => postgres.trust.as_ref(),
+        }
+    }
+
+    /// Whether a probe needs the name that clients use. Where none does, members that differ in their names only are
+    /// one probe.
+    pub fn needs_name(&self) -> bool {
+        match self {
+            Self::Http(_) => true,
+            Self::Tcp(_) | Self::Tls(_) | Self::Postgres(_) => self.trust().is_some(),
+        }
+    }
+
+    /// The file of the password that is logged in with, where there is one.
+    pub fn password_file(&self) -> Option<&Located<PathBuf>> {
+        match self {
+            Self::Postgres(postgres) => postgres.password_file.as_ref(),
+            Self::Tcp(_) | Self::Tls(_) | Self::Http(_) => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod demand;
+mod postgres;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::units::{MaxAnswers, Share};
 
 pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Trust};
 pub use demand::Demand;
+pub use postgres::{PostgresCheck, Role};
 
 /// A value and where the operator wrote it.
 #[derive(Debug, Clone, PartialEq)]

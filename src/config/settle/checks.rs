@@ -13,7 +13,7 @@ use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, T
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
-pub(super) const BUILT_IN: [&str; 5] = ["puppetserver", "http", "https", "tls", "tcp"];
+pub(super) const BUILT_IN: [&str; 6] = ["puppetserver", "http", "https", "tls", "tcp", "postgres"];
 
 /// What stands in the table of a check.
 enum Form {
@@ -103,6 +103,9 @@ impl Settler<'_> {
         if let Some(tcp) = check.tcp {
             kinds.push((self.at(&tcp), Kind::Tcp(TcpCheck { port: tcp.get_ref().port })));
         }
+        if let Some(postgres) = check.postgres {
+            kinds.push((self.at(&postgres), self.postgres(postgres)));
+        }
         let mut forms: Vec<(Location, Form)> =
             kinds.into_iter().map(|(at, kind)| (at, Form::Kind(kind))).collect();
         for (how, names) in [(How::All, check.all), (How::Any, check.any)] {
@@ -131,7 +134,7 @@ impl Settler<'_> {
     }
 
     /// Whether there was a problem in this part of the file.
-    fn is_told(&self, part: Range<usize>) -> bool {
+    pub(super) fn is_told(&self, part: Range<usize>) -> bool {
         let mut places = self.report.problems().iter().filter_map(|problem| problem.at.as_ref());
         places.any(|place| part.contains(&place.span.start))
     }
@@ -141,6 +144,7 @@ impl Settler<'_> {
         match name {
             "puppetserver" => Some(self.puppetserver(schema::Puppetserver::default())),
             "http" => Some(self.http(Spanned::new(0..0, schema::Http::default()))),
+            "postgres" => Some(self.postgres(Spanned::new(0..0, schema::Postgres::default()))),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
             "tcp" => self.needs(name, at, "port = ..."),
             _ => {
@@ -214,7 +218,7 @@ impl Settler<'_> {
         }
     }
 
-    fn trust(&mut self, server_name: Option<Spanned<String>>, ca_file: Spanned<PathBuf>) -> Trust {
+    pub(super) fn trust(&mut self, server_name: Option<Spanned<String>>, ca_file: Spanned<PathBuf>) -> Trust {
         let server_name = server_name.and_then(|name| {
             let Located { value, at } = self.located(name);
             let name = rustls::pki_types::ServerName::try_from(value.clone());

@@ -4,6 +4,7 @@ mod checks;
 mod demands;
 mod listen;
 mod pools;
+mod postgres;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -45,12 +46,13 @@ pub(super) fn defaults() -> String {
         check: BTreeMap<&'static str, schema::Check>,
         pool: [schema::PoolDefaults; 1],
     }
-    let kind = |value| Some(Spanned::new(0..0, value));
-    let puppetserver =
-        schema::Check { puppetserver: kind(schema::Puppetserver::default()), ..Default::default() };
-    let http =
-        schema::Check { http: Some(Spanned::new(0..0, schema::Http::default())), ..Default::default() };
-    let check = BTreeMap::from([("puppetserver", puppetserver), ("http", http)]);
+    fn kind<T: Default>() -> Spanned<T> {
+        Spanned::new(0..0, T::default())
+    }
+    let puppetserver = schema::Check { puppetserver: Some(kind()), ..Default::default() };
+    let http = schema::Check { http: Some(kind()), ..Default::default() };
+    let postgres = schema::Check { postgres: Some(kind()), ..Default::default() };
+    let check = BTreeMap::from([("puppetserver", puppetserver), ("http", http), ("postgres", postgres)]);
     let pool = [schema::PoolDefaults::default()];
     match toml::to_string(&Defaults { server: schema::Server::default(), check, pool }) {
         Ok(text) => text,
