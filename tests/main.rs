@@ -16,6 +16,7 @@ mod architecture;
 mod cli;
 mod config;
 mod encrypted;
+mod exec;
 mod fixtures;
 mod harness;
 mod joined;

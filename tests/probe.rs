@@ -340,7 +340,7 @@ async fn two_members_behind_one_name_are_never_mixed_up() {
 /// The list of reasons is closed; each is shown by a test here, those in the second list by one beside the code.
 #[test]
 fn every_reason_is_shown() {
-    let here = [include_str!("probe.rs"), include_str!("postgres.rs"), include_str!("peers/postgres.rs")];
+    let here = [include_str!("probe.rs"), include_str!("postgres.rs"), include_str!("exec.rs")];
     for reason in Reason::ALL {
         let shown = here.concat().contains(&format!("Reason::{reason:?})"));
         let elsewhere = matches!(reason, Reason::Prober);

@@ -24,8 +24,8 @@ pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
 pub use password::{BadPassword, Password};
 pub use settings::{
-    Body, Check, Config, Demand, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool,
-    PostgresCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
+    Body, Check, Config, Demand, ExecCheck, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy,
+    Pool, PostgresCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, Warning, ZoneFile,
 };
 
 /// Reads the config at `path`. `None` where `report` has got an error; every problem is in it.

@@ -91,7 +91,10 @@ fn prepare(check: &Check, files: &Files, report: &mut Report) -> Option<Prober> 
         return None; // that a file of it cannot be used was told already
     }
     let prepared = Prober::new(check, bundle, secret.cloned());
-    prepared.map_err(|e| report.push(Problem::nowhere(Code::CheckUnusable, e.to_string()))).ok()
+    let at = check.kind.program().map(|program| program.at.clone());
+    prepared
+        .map_err(|e| report.push(Problem { at, ..Problem::nowhere(Code::CheckUnusable, e.to_string()) }))
+        .ok()
 }
 
 fn target(probe: &Probe) -> Target {

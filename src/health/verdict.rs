@@ -93,7 +93,9 @@ reasons! {
     DatabaseError = "database-error",
     /// A primary where a replica is wanted, or the other way round.
     WrongRole = "wrong-role",
-    /// The prober itself could not probe: no descriptor, no memory, no permission.
+    /// The check's command ended with another exit status than that of a pass.
+    ExecStatus = "exec-status",
+    /// The prober itself could not probe: no descriptor, no memory, no permission, no such command.
     Prober = "prober",
 }
 

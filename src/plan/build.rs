@@ -187,7 +187,7 @@ impl Builder<'_> {
 
     /// The probe for this question, a new one only where nobody asks it yet.
     fn probe(&mut self, place: &Place<'_>, check: &Arc<Check>) -> ProbeId {
-        let port = place.port.unwrap_or_else(|| check.kind.port().get());
+        let port = place.port.or(check.kind.port().map(NonZeroU16::get)).unwrap_or(0);
         let server_name = match check.kind.server_name() {
             _ if !check.kind.needs_name() => String::new(),
             Some(name) => name.to_owned(),

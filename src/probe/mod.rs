@@ -12,8 +12,12 @@
 //!     │         │          login, overloaded, database-error, wrong-role
 //!     │         └ tls-timeout, tls-handshake, tls-untrusted, tls-wrong-name, tls-expired
 //!     └ connect-timeout, refused, unreachable, prober
+//!
+//!  exec ──▶ verdict
+//!     └ exec-status, reply-timeout, prober
 //! ```
 
+mod exec;
 mod http;
 mod postgres;
 mod prober;
@@ -45,7 +49,7 @@ pub struct Finding {
 /// One step of a probe.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// connect, tls, login or reply.
+    /// connect, tls, login or reply; or exec alone.
     pub name: &'static str,
     /// What was seen.
     pub seen: String,

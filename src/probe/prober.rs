@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Failure, Finding, Step, http, postgres, postgres::Encrypted, tls};
+use super::{Failure, Finding, Step, exec, http, postgres, postgres::Encrypted, tls};
 use crate::config::{Authorities, Check, Kind, Password};
 use crate::health::{Reason, Told, Verdict};
 
@@ -30,6 +30,7 @@ enum Means {
     Tls(TlsConfig),
     Http(Option<TlsConfig>, Arc<http::Request>),
     Postgres(Option<TlsConfig>, Arc<postgres::Client>),
+    Exec(Arc<exec::Plugin>),
 }
 
 type TlsConfig = Arc<rustls::ClientConfig>;
@@ -77,6 +78,9 @@ impl Prober {
         let bad = |why| Unusable::BadRequest { check: check.name.clone(), why };
         let means = match (&check.kind, tls) {
             (Kind::Http(check), tls) => Means::Http(tls, Arc::new(http::Request::new(check).map_err(bad)?)),
+            (Kind::Exec(exec), _) => {
+                Means::Exec(Arc::new(exec::Plugin::new(&check.name, exec).map_err(bad)?))
+            }
             (Kind::Postgres(check), tls) => {
                 Means::Postgres(tls, Arc::new(postgres::Client::new(check, password).map_err(bad)?))
             }
@@ -107,23 +111,41 @@ struct Probe {
 
 impl Probe {
     async fn meet(&mut self, prober: &Prober, target: &Target) -> Result<Told, Failure> {
-        let mut stream = self.connect(target).await?;
         match &prober.means {
-            Means::Tcp => {}
-            Means::Tls(tls) => drop(self.shake_hands(tls, stream, target).await?),
-            Means::Http(None, request) => self.ask(request, stream, target).await?,
+            Means::Exec(plugin) => self.run(plugin, target).await?,
+            Means::Tcp => drop(self.connect(target).await?),
+            Means::Tls(tls) => {
+                let stream = self.connect(target).await?;
+                drop(self.shake_hands(tls, stream, target).await?);
+            }
+            Means::Http(None, request) => {
+                let stream = self.connect(target).await?;
+                self.ask(request, stream, target).await?;
+            }
             Means::Http(Some(tls), request) => {
+                let stream = self.connect(target).await?;
                 let stream = self.shake_hands(tls, stream, target).await?;
                 self.ask(request, stream, target).await?;
             }
-            Means::Postgres(None, client) => self.log_in(client, stream, Encrypted::No).await?,
+            Means::Postgres(None, client) => {
+                let stream = self.connect(target).await?;
+                self.log_in(client, stream, Encrypted::No).await?;
+            }
             Means::Postgres(Some(tls), client) => {
+                let mut stream = self.connect(target).await?;
                 self.request_tls(&mut stream).await?;
                 let stream = self.shake_hands(tls, stream, target).await?;
                 self.log_in(client, stream, Encrypted::Yes).await?;
             }
         }
         Ok(Told::default())
+    }
+
+    async fn run(&mut self, plugin: &exec::Plugin, target: &Target) -> Result<(), Failure> {
+        let began = Instant::now();
+        let ended = plugin.run(target, self.deadline).await?;
+        self.done("exec", began, ended.describe());
+        plugin.judge(&ended)
     }
 
     async fn connect(&mut self, target: &Target) -> Result<TcpStream, Failure> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
-use super::{Postgres, port};
+use super::{Exec, Postgres, port};
 use crate::config::values::{Method, Pause, StatusRange};
 
 /// Where Puppet keeps the CA bundle that a node trusts.
@@ -41,6 +41,8 @@ pub(in crate::config) struct Check {
     pub(in crate::config) tcp: Option<Spanned<TcpConnect>>,
     /// The kind: a session with PostgreSQL.
     pub(in crate::config) postgres: Option<Spanned<Postgres>>,
+    /// The kind: a command, as Nagios plug-ins are.
+    pub(in crate::config) exec: Option<Spanned<Exec>>,
     /// No kind of its own: every one of these checks, by name.
     pub(in crate::config) all: Option<Spanned<Vec<Spanned<String>>>>,
     /// No kind of its own: at least one of these checks, by name.
@@ -61,6 +63,7 @@ impl Default for Check {
             tls: None,
             tcp: None,
             postgres: None,
+            exec: None,
             all: None,
             any: None,
         }

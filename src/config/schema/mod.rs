@@ -4,6 +4,7 @@
 //! (`"2s"`, `"500ms"`). What values may be is told by their types; how they hang together, by `settle.rs`.
 
 mod check;
+mod exec;
 mod pool;
 mod postgres;
 mod tls;
@@ -20,6 +21,7 @@ use serde_spanned::Spanned;
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use check::{Check, Http, Https, Puppetserver};
+pub(super) use exec::{Exec, Warning};
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
 pub(super) use postgres::{Encryption, Postgres, Role};
 pub(super) use tls::Tls;

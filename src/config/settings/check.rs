@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Located, PostgresCheck};
+use super::{ExecCheck, Located, PostgresCheck};
 
 /// `[check.NAME]`: how members are probed.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,8 @@ pub enum Kind {
     Http(HttpCheck),
     /// `postgres`: a session in which the server tells its role.
     Postgres(PostgresCheck),
+    /// `exec`: the exit status of a command.
+    Exec(ExecCheck),
 }
 
 /// Settings of a `tcp` check.
@@ -96,20 +98,21 @@ pub enum Body {
 }
 
 impl Kind {
-    /// The port where neither the record nor the config's word on a member tells it.
-    pub fn port(&self) -> NonZeroU16 {
+    /// The port where neither the record nor the config's word on a member tells it; `None`: a command needs none.
+    pub fn port(&self) -> Option<NonZeroU16> {
         match self {
-            Self::Tcp(tcp) => tcp.port,
-            Self::Tls(tls) => tls.port,
-            Self::Http(http) => http.port,
-            Self::Postgres(postgres) => postgres.port,
+            Self::Tcp(tcp) => Some(tcp.port),
+            Self::Tls(tls) => Some(tls.port),
+            Self::Http(http) => Some(http.port),
+            Self::Postgres(postgres) => Some(postgres.port),
+            Self::Exec(exec) => exec.port,
         }
     }
 
     /// How the certificate is judged, where there is one.
     pub fn trust(&self) -> Option<&Trust> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Exec(_) => None,
             Self::Tls(tls) => Some(&tls.trust),
             Self::Http(http) => http.trust.as_ref(),
             Self::Postgres(postgres) => postgres.trust.as_ref(),
@@ -120,8 +123,16 @@ impl Kind {
     /// one probe.
     pub fn needs_name(&self) -> bool {
         match self {
-            Self::Http(_) => true,
+            Self::Http(_) | Self::Exec(_) => true,
             Self::Tcp(_) | Self::Tls(_) | Self::Postgres(_) => self.trust().is_some(),
+        }
+    }
+
+    /// The program that is run, where there is one.
+    pub fn program(&self) -> Option<&Located<PathBuf>> {
+        match self {
+            Self::Exec(exec) => Some(&exec.program),
+            Self::Tcp(_) | Self::Tls(_) | Self::Http(_) | Self::Postgres(_) => None,
         }
     }
 
@@ -129,7 +140,7 @@ impl Kind {
     pub fn password_file(&self) -> Option<&Located<PathBuf>> {
         match self {
             Self::Postgres(postgres) => postgres.password_file.as_ref(),
-            Self::Tcp(_) | Self::Tls(_) | Self::Http(_) => None,
+            Self::Tcp(_) | Self::Tls(_) | Self::Http(_) | Self::Exec(_) => None,
         }
     }
 

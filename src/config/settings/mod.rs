@@ -2,6 +2,7 @@
 
 mod check;
 mod demand;
+mod exec;
 mod postgres;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::units::{MaxAnswers, Share};
 
 pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Trust};
 pub use demand::Demand;
+pub use exec::{ExecCheck, Warning};
 pub use postgres::{PostgresCheck, Role};
 
 /// A value and where the operator wrote it.

@@ -13,7 +13,7 @@ use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, T
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
-pub(super) const BUILT_IN: [&str; 6] = ["puppetserver", "http", "https", "tls", "tcp", "postgres"];
+pub(super) const BUILT_IN: [&str; 7] = ["puppetserver", "http", "https", "tls", "tcp", "postgres", "exec"];
 
 /// What stands in the table of a check.
 enum Form {
@@ -106,6 +106,10 @@ impl Settler<'_> {
         if let Some(postgres) = check.postgres {
             kinds.push((self.at(&postgres), self.postgres(postgres)));
         }
+        if let Some(exec) = check.exec {
+            let at = self.at(&exec);
+            kinds.extend(self.exec(exec.into_inner()).map(|kind| (at, kind)));
+        }
         let mut forms: Vec<(Location, Form)> =
             kinds.into_iter().map(|(at, kind)| (at, Form::Kind(kind))).collect();
         for (how, names) in [(How::All, check.all), (How::Any, check.any)] {
@@ -146,6 +150,7 @@ impl Settler<'_> {
             "http" => Some(self.http(Spanned::new(0..0, schema::Http::default()))),
             "postgres" => Some(self.postgres(Spanned::new(0..0, schema::Postgres::default()))),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
+            "exec" => self.needs(name, at, "command = [\"...\"]"),
             "tcp" => self.needs(name, at, "port = ..."),
             _ => {
                 let problem =

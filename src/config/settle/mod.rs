@@ -2,6 +2,7 @@
 
 mod checks;
 mod demands;
+mod exec;
 mod listen;
 mod pools;
 mod postgres;
