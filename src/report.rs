@@ -109,7 +109,7 @@ codes! {
     BadCertificate = "bad-certificate",
     /// A file of a private key holds none, or that of another certificate.
     BadKey = "bad-key",
-    /// A file of DNS cookie secrets holds none, or something else.
+    /// A file of a password or of DNS cookie secrets holds none, or something else.
     BadSecret = "bad-secret",
     /// The zone file breaks the syntax of RFC 1035 §5.
     ZoneSyntax = "zone-syntax",

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::config::{self, Body, Config, Demand, FailOpen, Kind, MemberKey, Policy, Tripwire};
+use onstage::config::{
+    self, Body, Config, Demand, FailOpen, Kind, MemberKey, Policy, Role, Tripwire, Warning,
+};
 use onstage::daemon::load;
 use onstage::report::{Code, Colour, Report, Sources};
 use onstage::units::Share;
@@ -138,7 +140,23 @@ fn every_key_has_its_effect() {
         |demand: &Demand| -> Vec<String> { demand.checks().iter().map(|check| check.name.clone()).collect() };
     let Demand::All(every) = &config.pools[4].check else { panic!("{:?}", config.pools[4].check) };
     assert_eq!(names(&every[0]), ["handshake"]);
-    assert!(matches!(&every[1], Demand::Any(_)) && names(&every[1]) == ["plain", "tcp"]);
+    assert!(matches!(&every[1], Demand::Any(_)) && names(&every[1]) == ["plain", "tcp", "db", "plug-in"]);
+    let Kind::Postgres(db) = &config.checks["db"].kind else { panic!("{:?}", config.checks["db"]) };
+    assert_eq!((db.port.get(), db.user.as_str(), db.database.as_str()), (5433, "watcher", "puppetdb"));
+    assert_eq!(db.password_file.as_ref().unwrap().value, Path::new("/etc/onstage/db.secret"));
+    assert_eq!(db.role, Some(Role::Replica));
+    let trust = db.trust.as_ref().unwrap();
+    assert_eq!(
+        (trust.server_name.as_deref(), &*trust.ca_file.value),
+        (Some("db"), Path::new("/etc/onstage/ca.pem"))
+    );
+    let Kind::Exec(exec) = &config.checks["plug-in"].kind else { panic!("{:?}", config.checks["plug-in"]) };
+    assert_eq!(exec.program.value, Path::new("/etc/onstage/plugins/check_http"));
+    assert_eq!(
+        (&exec.arguments[..], exec.port.unwrap().get()),
+        (&["-p".to_owned(), "{port}".to_owned()][..], 8082)
+    );
+    assert_eq!(exec.warning, Warning::Fail);
     let policies = config.pools.iter().map(|pool| pool.policy).collect::<Vec<_>>();
     let expected = [
         Policy::RoundRobin,

@@ -97,7 +97,7 @@ fn prober(kind: Kind, timeout: Duration, pem: Option<&str>) -> Prober {
         kind,
     };
     let authorities = pem.map(|pem| Authorities::from_pem(pem.as_bytes()).unwrap());
-    Prober::new(&check, authorities.as_ref(), None).unwrap()
+    Prober::new(&check, authorities.as_ref(), None, None).unwrap()
 }
 
 async fn probe(prober: &Prober, addr: SocketAddr) -> Finding {
@@ -386,9 +386,9 @@ async fn two_members_behind_one_name_are_never_mixed_up() {
 /// The list of reasons is closed; each is shown by a test here, those in the second list by one elsewhere.
 #[test]
 fn every_reason_is_shown() {
-    let here = include_str!("probe.rs");
+    let here = [include_str!("probe.rs"), include_str!("postgres.rs"), include_str!("exec.rs")];
     for reason in Reason::ALL {
-        let shown = here.contains(&format!("Reason::{reason:?})"));
+        let shown = here.concat().contains(&format!("Reason::{reason:?})"));
         let elsewhere = matches!(reason, Reason::Prober | Reason::Overloaded);
         assert!(shown || elsewhere, "{reason}");
     }

@@ -1,10 +1,10 @@
 //! Any bytes as what a member says to a probe.
 //!
-//! The first byte chooses the check (plain HTTP with each kind of body that can be wanted, HTTPS, TLS), the second in how
-//! many pieces the rest is said. The probe is the one that the server runs, over a loopback connection: it dials by itself,
-//! and there is no other way in. That covers the HTTP reply with its bounds and verdicts, and what TLS takes before it knows
-//! whom it talks to; behind a handshake that succeeded, the HTTP reply is read by the same code. A probe must end before
-//! its timeout does, whatever it was told, once the member has closed the connection.
+//! The first byte chooses the check (plain HTTP with each kind of body that can be wanted, HTTPS, TLS, PostgreSQL), the
+//! second in how many pieces the rest is said. The probe is the one that the server runs, over a loopback connection: it
+//! dials by itself, and there is no other way in. That covers the HTTP reply and the PostgreSQL session with their bounds
+//! and verdicts, and what TLS takes before it knows whom it talks to; behind a handshake that succeeded, they are read by
+//! the same code. A probe must end before its timeout does, whatever it was told, once the member has closed the connection.
 
 #![no_main]
 
@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use onstage::config::{Authorities, Check};
+use onstage::config::{Authorities, Check, Password};
 use onstage::demo::SiteCa;
 use onstage::health::{Reason, Verdict};
 use onstage::probe::{Finding, Prober, Target, run};
@@ -27,14 +27,16 @@ use tokio::runtime::Runtime;
 
 static BUNDLE: LazyLock<String> = LazyLock::new(|| SiteCa::new("Site CA").expect("a CA").pem());
 
-/// What `http` and `https` can be asked to expect, and TLS alone.
-const KINDS: [&str; 6] = [
+/// What `http` and `https` can be asked to expect, TLS alone, and PostgreSQL.
+const KINDS: [&str; 8] = [
     "http = { port = 1 }",
     "http = { port = 1, body = \"running\", status = [\"100-599\"] }",
     "http = { port = 1, body-contains = \"running\" }",
     "puppetserver = { ca-file = \"ca.pem\" }",
     "tls = { ca-file = \"ca.pem\" }",
     "http = { port = 1, method = \"HEAD\", host = \"x\", headers = { Accept = \"text/plain\" } }",
+    "postgres = { port = 1 }",
+    "postgres = { port = 1, role = \"primary\", tls = \"require\", ca-file = \"ca.pem\" }",
 ];
 /// Longer than any exchange on loopback takes.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,7 +59,9 @@ impl Stage {
         let addr: SocketAddr = listener.local_addr().expect("its address");
         let target = Target { addr, server_name: "ns1.example.org".to_owned() };
         let bundle = Authorities::from_pem(BUNDLE.as_bytes()).expect("a bundle");
-        let probers = KINDS.map(|kind| Prober::new(&check(kind), Some(&bundle), None).expect("a check"));
+        let password = Password::from_file(b"secret").expect("a password");
+        let probers = KINDS
+            .map(|kind| Prober::new(&check(kind), Some(&bundle), None, Some(password.clone())).expect("a check"));
         Self { runtime, listener, target, probers: probers.into() }
     }
 
@@ -112,7 +116,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         assert!(finding.verdict != Verdict::Fail(Reason::Prober), "{finding:?}");
         assert!(finding.detail.len() < 1000 && finding.steps.iter().all(|step| step.seen.len() < 1000));
         // Nothing that only says something can have shown a certificate that leads to our CA.
-        assert!(!(matches!(kind, 3 | 4) && finding.verdict == Verdict::Pass), "{finding:?}");
+        assert!(!(matches!(kind, 3 | 4 | 7) && finding.verdict == Verdict::Pass), "{finding:?}");
     });
     Corpus::Keep
 });

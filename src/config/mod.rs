@@ -10,6 +10,7 @@
 mod authorities;
 mod decode;
 mod identity;
+mod password;
 mod schema;
 mod settings;
 mod settle;
@@ -22,9 +23,11 @@ use crate::report::{Code, Problem, Report, Sources};
 
 pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
+pub use password::{BadPassword, Password};
 pub use settings::{
-    Body, Check, Config, Credentials, Demand, FailOpen, Guard, HttpCheck, Kind, LoadCheck, Located, Member,
-    MemberKey, Policy, Pool, RateLimit, Server, Tcp, TcpCheck, Tls, TlsCheck, Tripwire, Trust, ZoneFile,
+    Body, Check, Config, Credentials, Demand, ExecCheck, FailOpen, Guard, HttpCheck, Kind, LoadCheck,
+    Located, Member, MemberKey, Policy, Pool, PostgresCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls,
+    TlsCheck, Tripwire, Trust, Warning, ZoneFile,
 };
 pub use shown::{Shown, Watched};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::certificates::Certificates;
 use super::cookies;
 use super::network::Network;
-use crate::config::{self, Check, Config, Located};
+use crate::config::{self, Check, Config, Located, Password};
 use crate::plan::{self, Plan, Probe};
 use crate::probe::{Prober, Target};
 use crate::report::{Code, Problem, Report, Sources};
@@ -56,38 +56,51 @@ fn read_all(
 ) -> Option<Loaded> {
     let config = config::read(path, sources, report)?;
     let zones = read_zones(&config, sources, report);
-    let certificates = Certificates::read(&config, read, report);
+    let files = Files {
+        certificates: Certificates::read(&config, read, report),
+        passwords: read_passwords(&config, read, report),
+    };
     let secrets = read_secrets(config.server.cookie_secret_file.as_ref(), read, report);
     let tls = config.server.tls.as_ref();
-    let shown = tls.and_then(|tls| certificates.shown(&tls.credentials)).cloned();
+    let shown = tls.and_then(|tls| files.certificates.shown(&tls.credentials)).cloned();
     let plan = plan::build(config, zones?, report)?;
-    let network = network(&plan.probes, &certificates, report);
-    let plan = Plan { secrets, shown, watched: certificates.watched, ..plan };
+    let network = network(&plan.probes, &files, report);
+    let plan = Plan { secrets, shown, watched: files.certificates.watched, ..plan };
     (!report.has_errors()).then(|| Loaded { plan: Arc::new(plan), network: Arc::new(network) })
 }
 
+/// What the files say that checks name; one that cannot be used is not here, and that was told.
+struct Files {
+    certificates: Certificates,
+    passwords: HashMap<PathBuf, Password>,
+}
+
 /// Prepares each check once, for all of its probes.
-fn network(probes: &[Probe], certificates: &Certificates, report: &mut Report) -> Network {
+fn network(probes: &[Probe], files: &Files, report: &mut Report) -> Network {
     let mut prepared: HashMap<&str, Option<Prober>> = HashMap::new();
     let mut lines = Vec::new();
     for probe in probes {
-        let asks =
-            prepared.entry(&probe.check.name).or_insert_with(|| prepare(&probe.check, certificates, report));
+        let asks = prepared.entry(&probe.check.name).or_insert_with(|| prepare(&probe.check, files, report));
         lines.extend(asks.clone().map(|asks| (asks, target(probe))));
     }
     Network::new(lines)
 }
 
-fn prepare(check: &Check, certificates: &Certificates, report: &mut Report) -> Option<Prober> {
-    let trust = check.kind.trust();
-    let bundle = trust.and_then(|trust| certificates.bundle(trust));
+fn prepare(check: &Check, files: &Files, report: &mut Report) -> Option<Prober> {
+    let (trust, password) = (check.kind.trust(), check.kind.password_file());
+    let bundle = trust.and_then(|trust| files.certificates.bundle(trust));
     let credentials = trust.and_then(|trust| trust.credentials.as_ref());
-    let shown = credentials.and_then(|files| certificates.shown(files));
-    if trust.is_some() && bundle.is_none() || credentials.is_some() && shown.is_none() {
-        return None; // that its files cannot be used was told already
+    let shown = credentials.and_then(|own| files.certificates.shown(own));
+    let secret = password.and_then(|file| files.passwords.get(&file.value));
+    let wanted = (trust.is_some(), credentials.is_some(), password.is_some());
+    if wanted != (bundle.is_some(), shown.is_some(), secret.is_some()) {
+        return None; // that a file of it cannot be used was told already
     }
-    let prepared = Prober::new(check, bundle, shown);
-    prepared.map_err(|e| report.push(Problem::nowhere(Code::CheckUnusable, e.to_string()))).ok()
+    let prepared = Prober::new(check, bundle, shown, secret.cloned());
+    let at = check.kind.program().map(|program| program.at.clone());
+    prepared
+        .map_err(|e| report.push(Problem { at, ..Problem::nowhere(Code::CheckUnusable, e.to_string()) }))
+        .ok()
 }
 
 fn target(probe: &Probe) -> Target {
@@ -126,6 +139,30 @@ fn read_secrets(
         Err(e) => report.push(unreadable(file, &e)),
     }
     Arc::default()
+}
+
+/// The passwords that checks log in with, each file read once.
+fn read_passwords(
+    config: &Config,
+    read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    report: &mut Report,
+) -> HashMap<PathBuf, Password> {
+    let mut passwords = HashMap::new();
+    for file in config.checks.values().filter_map(|check| check.kind.password_file()) {
+        if passwords.contains_key(&file.value) {
+            continue;
+        }
+        match read(&file.value).map(|bytes| Password::from_file(&bytes)) {
+            Ok(Ok(password)) => drop(passwords.insert(file.value.clone(), password)),
+            Ok(Err(e)) => {
+                let message = format!("`{}`: {e}", file.value.display());
+                let problem = Problem::error(Code::BadSecret, file.at.clone(), message);
+                report.push(problem.label("the check logs in with it"));
+            }
+            Err(e) => report.push(unreadable(file, &e)),
+        }
+    }
+    passwords
 }
 
 pub(super) fn unreadable(file: &Located<PathBuf>, e: &io::Error) -> Problem {

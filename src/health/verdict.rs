@@ -57,7 +57,7 @@ impl Reason {
     /// Whether the member answers all the same, and what is wrong may be wrong with all of them at once: a database
     /// or a deployment that they share, or what the prober may ask them.
     pub const fn is_doubt(self) -> bool {
-        matches!(self, Self::ServiceState | Self::Overloaded)
+        matches!(self, Self::ServiceState | Self::Login | Self::Overloaded | Self::DatabaseError)
     }
 
     /// Whether it is not one of the site's members at all, as far as its certificate tells. A new agent that meets such a
@@ -88,7 +88,7 @@ reasons! {
     ReplyTimeout = "reply-timeout",
     /// The connection ended before the reply did.
     Closed = "closed",
-    /// The reply is no HTTP, or too long.
+    /// The reply is not in the protocol that was spoken, or too long.
     BadReply = "bad-reply",
     /// A status code that is not among the accepted ones.
     HttpStatus = "http-status",
@@ -96,9 +96,17 @@ reasons! {
     HttpBody = "http-body",
     /// The service says of itself that it is not running.
     ServiceState = "service-state",
-    /// Who asks it waits for long, or is sent away.
+    /// The server does not let the check's user in, or does not prove that it knows its password.
+    Login = "login",
+    /// Who asks it waits for long, or is sent away: it has no room for more.
     Overloaded = "overloaded",
-    /// The prober itself could not probe: no descriptor, no memory, no permission.
+    /// The database answers with an error.
+    DatabaseError = "database-error",
+    /// A primary where a replica is wanted, or the other way round.
+    WrongRole = "wrong-role",
+    /// The check's command ended with another exit status than that of a pass.
+    ExecStatus = "exec-status",
+    /// The prober itself could not probe: no descriptor, no memory, no permission, no such command.
     Prober = "prober",
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hickory_proto::rr::{RData, RecordType};
 
 use super::{Condition, Member, Plan, Pool, Probe};
-use crate::config::{self, Check, Config, Demand, Kind, MemberKey};
+use crate::config::{self, Check, Config, Demand, MemberKey};
 use crate::name::Name;
 use crate::report::{Code, Location, Problem, Report};
 use crate::units::ProbeId;
@@ -192,10 +192,11 @@ impl Builder<'_> {
 
     /// The probe for this question, a new one only where nobody asks it yet.
     fn probe(&mut self, place: &Place<'_>, check: &Arc<Check>) -> ProbeId {
-        let port = place.port.unwrap_or_else(|| check.kind.port().get());
-        let server_name = match &check.kind {
-            Kind::Tcp(_) => String::new(), // nobody is told it, so that it makes no difference
-            kind => kind.server_name().map_or_else(|| place.name.to_string(), str::to_owned),
+        let port = place.port.or(check.kind.port().map(NonZeroU16::get)).unwrap_or(0);
+        let server_name = match check.kind.server_name() {
+            _ if !check.kind.needs_name() => String::new(),
+            Some(name) => name.to_owned(),
+            None => place.name.to_string(),
         };
         let target = SocketAddr::new(place.address, port);
         let probe = Probe { target, server_name, check: Arc::clone(check) };

@@ -108,7 +108,7 @@ pub enum Condition {
 /// One question to one address, whichever members share it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// Who is dialled.
+    /// Who is dialled; with port 0, who a command is told of.
     pub target: SocketAddr,
     /// The name that clients use for it, which its certificate must carry; empty where nobody is told it.
     pub server_name: String,

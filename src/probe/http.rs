@@ -169,19 +169,11 @@ impl Reply {
     }
 }
 
-/// Why there is no reply. An alert that the member sent right after the handshake (TLS 1.3 checks a client's
-/// certificate that late) is a failed handshake.
+/// Why there is no reply.
 fn failure(e: &hyper::Error) -> Failure {
     let io = std::error::Error::source(e).and_then(|source| source.downcast_ref::<std::io::Error>());
     match io {
-        Some(io)
-            if io
-                .get_ref()
-                .is_some_and(<dyn std::error::Error + Send + Sync + 'static>::is::<rustls::Error>) =>
-        {
-            tls::failure(io)
-        }
-        Some(io) => Failure::new(Reason::Closed, io),
+        Some(io) => tls::broken(io),
         None if e.is_parse() => Failure::new(Reason::BadReply, e),
         None => Failure::new(Reason::Closed, "the member closed the connection before its reply had ended"),
     }

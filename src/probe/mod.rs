@@ -8,15 +8,21 @@
 //! ```text
 //!  connect ──▶ tls ──▶ reply ──▶ verdict
 //!     │         │        │
-//!     │         │        └ reply-timeout, closed, bad-reply, http-status, http-body, service-state
+//!     │         │        └ reply-timeout, closed, bad-reply, http-status, http-body, service-state,
+//!     │         │          login, overloaded, database-error, wrong-role
 //!     │         └ tls-timeout, tls-handshake, tls-untrusted, tls-wrong-name, tls-expired
 //!     └ connect-timeout, refused, unreachable, prober
+//!
+//!  exec ──▶ verdict
+//!     └ exec-status, reply-timeout, prober
 //! ```
 
+mod exec;
 pub mod guard;
 mod hold;
 mod http;
 mod load;
+mod postgres;
 mod prober;
 mod round;
 pub mod schedule;
@@ -50,7 +56,7 @@ pub struct Finding {
 /// One step of a probe.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// connect, tls or reply.
+    /// connect, tls, login or reply; or exec alone.
     pub name: &'static str,
     /// What was seen.
     pub seen: String,
@@ -69,6 +75,14 @@ impl Failure {
     fn new(reason: Reason, detail: impl fmt::Display) -> Self {
         Self { verdict: Verdict::Fail(reason), detail: detail.to_string() }
     }
+}
+
+/// The beginning of what a member said, for people: on one line, without control characters.
+fn glimpse(said: &[u8]) -> String {
+    const MOST: usize = 160;
+    let more = if said.len() > MOST { "…" } else { "" };
+    let text = String::from_utf8_lossy(&said[..said.len().min(MOST)]);
+    format!("{}{more}", text.trim().escape_debug())
 }
 
 impl fmt::Display for Step {

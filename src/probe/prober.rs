@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Failure, Finding, Step, http, load, tls};
-use crate::config::{Authorities, Check, Kind, Shown};
+use super::{Failure, Finding, Step, exec, http, load, postgres, postgres::Encrypted, tls};
+use crate::config::{Authorities, Check, Kind, Password, Shown};
 use crate::health::{Reason, Told, Verdict};
 
 /// Everything that a check's probes have in common, prepared once.
@@ -28,6 +29,8 @@ enum Means {
     Tcp,
     Tls(TlsConfig),
     Http(Option<TlsConfig>, Arc<http::Request>, Topic),
+    Postgres(Option<TlsConfig>, Arc<postgres::Client>),
+    Exec(Arc<exec::Plugin>),
 }
 
 /// What an accepted reply is about.
@@ -67,7 +70,7 @@ pub enum Unusable {
 }
 
 impl Prober {
-    /// Prepares `check`. `authorities`: its `ca-file`; `shown`: its `client-cert`, where it has one.
+    /// Prepares `check`. `authorities`: its `ca-file`; `shown`: its `client-cert`; `password`: its `password-file`.
     ///
     /// # Errors
     /// See [`Unusable`].
@@ -75,6 +78,7 @@ impl Prober {
         check: &Check,
         authorities: Option<&Authorities>,
         shown: Option<&Shown>,
+        password: Option<Password>,
     ) -> Result<Self, Unusable> {
         let tls = match (check.kind.trust(), authorities) {
             (None, _) => None,
@@ -88,6 +92,12 @@ impl Prober {
             }
             (Kind::Load(check), tls) => {
                 Means::Http(tls, Arc::new(load::request(check).map_err(bad)?), Topic::Load)
+            }
+            (Kind::Exec(exec), _) => {
+                Means::Exec(Arc::new(exec::Plugin::new(&check.name, exec).map_err(bad)?))
+            }
+            (Kind::Postgres(check), tls) => {
+                Means::Postgres(tls, Arc::new(postgres::Client::new(check, password).map_err(bad)?))
             }
             (Kind::Tls(_), Some(tls)) => Means::Tls(tls),
             (Kind::Tls(_) | Kind::Tcp(_), _) => Means::Tcp,
@@ -121,19 +131,41 @@ struct Probe {
 
 impl Probe {
     async fn meet(&mut self, prober: &Prober, target: &Target) -> Result<Told, Failure> {
-        let stream = self.connect(target).await?;
         match &prober.means {
-            Means::Tcp => {}
-            Means::Tls(tls) => drop(self.shake_hands(tls, stream, target).await?),
+            Means::Exec(plugin) => self.run(plugin, target).await?,
+            Means::Tcp => drop(self.connect(target).await?),
+            Means::Tls(tls) => {
+                let stream = self.connect(target).await?;
+                drop(self.shake_hands(tls, stream, target).await?);
+            }
             Means::Http(None, request, topic) => {
+                let stream = self.connect(target).await?;
                 return topic.read(&self.ask(request, stream, target).await?);
             }
             Means::Http(Some(tls), request, topic) => {
+                let stream = self.connect(target).await?;
                 let stream = self.shake_hands(tls, stream, target).await?;
                 return topic.read(&self.ask(request, stream, target).await?);
             }
+            Means::Postgres(None, client) => {
+                let stream = self.connect(target).await?;
+                self.log_in(client, stream, Encrypted::No).await?;
+            }
+            Means::Postgres(Some(tls), client) => {
+                let mut stream = self.connect(target).await?;
+                self.request_tls(&mut stream).await?;
+                let stream = self.shake_hands(tls, stream, target).await?;
+                self.log_in(client, stream, Encrypted::Yes).await?;
+            }
         }
         Ok(Told::default())
+    }
+
+    async fn run(&mut self, plugin: &exec::Plugin, target: &Target) -> Result<(), Failure> {
+        let began = Instant::now();
+        let ended = plugin.run(target, self.deadline).await?;
+        self.done("exec", began, ended.describe());
+        plugin.judge(&ended)
     }
 
     async fn connect(&mut self, target: &Target) -> Result<TcpStream, Failure> {
@@ -171,7 +203,7 @@ impl Probe {
         target: &Target,
     ) -> Result<http::Reply, Failure>
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin,
     {
         let began = Instant::now();
         let reply = timeout_at(self.deadline, request.send(stream, target)).await;
@@ -180,6 +212,37 @@ impl Probe {
         self.done("reply", began, reply.describe());
         request.judge(&reply)?;
         Ok(reply)
+    }
+
+    async fn request_tls(&mut self, stream: &mut TcpStream) -> Result<(), Failure> {
+        let began = Instant::now();
+        let granted = timeout_at(self.deadline, postgres::request_tls(stream)).await;
+        granted.map_err(|_| Failure::new(Reason::TlsTimeout, "connected, but the server is silent"))??;
+        self.done("tls", began, "granted".to_owned());
+        Ok(())
+    }
+
+    async fn log_in<S>(
+        &mut self,
+        client: &postgres::Client,
+        stream: S,
+        encrypted: Encrypted,
+    ) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let began = Instant::now();
+        let session = timeout_at(self.deadline, client.log_in(stream, encrypted)).await;
+        let mut session = session
+            .map_err(|_| Failure::new(Reason::ReplyTimeout, "connected, but the login did not end"))??;
+        self.done("login", began, session.describe());
+        let began = Instant::now();
+        let role = timeout_at(self.deadline, session.role()).await;
+        let role =
+            role.map_err(|_| Failure::new(Reason::ReplyTimeout, "asked, but the reply did not end"))??;
+        self.done("reply", began, role.as_str().to_owned());
+        let _ = timeout_at(self.deadline, session.leave()).await;
+        client.judge(role)
     }
 
     fn done(&mut self, name: &'static str, began: Instant, seen: String) {

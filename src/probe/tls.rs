@@ -39,6 +39,15 @@ pub(super) fn failure(e: &io::Error) -> Failure {
     }
 }
 
+/// Why a connection that was open is no more. An alert that the member sent right after the handshake (TLS 1.3 checks a
+/// client's certificate that late) is a failed handshake.
+pub(super) fn broken(e: &io::Error) -> Failure {
+    match e.get_ref() {
+        Some(inner) if inner.is::<Error>() => failure(e),
+        _ => Failure::new(Reason::Closed, e),
+    }
+}
+
 fn reason(e: &Error) -> Reason {
     use CertificateError as Bad;
     match e {

@@ -10,7 +10,7 @@ use serde_spanned::Spanned;
 use super::encrypted::encrypted;
 use super::pacing::{Pacing, Written};
 use super::puppet::PuppetLoad;
-use super::{PUPPET_CA, PUPPET_PORT, port};
+use super::{Exec, PUPPET_CA, PUPPET_PORT, Postgres, port};
 use crate::config::values::{Method, Pause, StatusRange};
 
 /// `[check.NAME]`. A check named after a kind needs no table of that kind, unless the kind has keys without defaults.
@@ -41,6 +41,10 @@ pub(in crate::config) struct Check {
     pub(in crate::config) tls: Option<Spanned<Tls>>,
     /// The kind: a TCP connection.
     pub(in crate::config) tcp: Option<Spanned<TcpConnect>>,
+    /// The kind: a session with PostgreSQL.
+    pub(in crate::config) postgres: Option<Spanned<Postgres>>,
+    /// The kind: a command, as Nagios plug-ins are.
+    pub(in crate::config) exec: Option<Spanned<Exec>>,
     /// No kind of its own: every one of these checks, by name.
     pub(in crate::config) all: Option<Spanned<Vec<Spanned<String>>>>,
     /// No kind of its own: at least one of these checks, by name.

@@ -5,9 +5,11 @@
 
 mod check;
 mod encrypted;
+mod exec;
 mod guard;
 mod pacing;
 mod pool;
+mod postgres;
 mod puppet;
 mod tls;
 
@@ -24,9 +26,11 @@ use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use check::{Check, Http, Https, Puppetserver};
 pub(super) use encrypted::TlsKeys;
+pub(super) use exec::{Exec, Warning};
 pub(super) use guard::Guard;
 pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
+pub(super) use postgres::{Encryption, Postgres, Role};
 pub(super) use puppet::PuppetLoad;
 pub(super) use tls::Tls;
 

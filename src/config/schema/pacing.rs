@@ -29,6 +29,8 @@ impl Pacing {
         rise: TWO,
         tripwire: true,
     };
+    /// Of kinds that bear no idle connection: a server that logs each, and a command that has none.
+    pub(in crate::config) const SESSION: Self = Self { tripwire: false, ..Self::USUAL };
     /// Of `puppet-load`: readings that are too near to each other see the same requests wait.
     pub(in crate::config) const LOAD: Self = Self {
         interval: Pause::from_millis(5000),

@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Credentials, LoadCheck, Located};
+use super::{Credentials, ExecCheck, LoadCheck, Located, PostgresCheck};
 
 /// `[check.NAME]`: how members are probed.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,10 @@ pub enum Kind {
     Http(HttpCheck),
     /// `puppet-load`: how busy Puppet Server's JRuby instances are.
     Load(LoadCheck),
+    /// `postgres`: a session in which the server tells its role.
+    Postgres(PostgresCheck),
+    /// `exec`: the exit status of a command.
+    Exec(ExecCheck),
 }
 
 /// Settings of a `tcp` check.
@@ -109,23 +113,51 @@ pub enum Body {
 }
 
 impl Kind {
-    /// The port where neither the record nor the config's word on a member tells it.
-    pub fn port(&self) -> NonZeroU16 {
+    /// The port where neither the record nor the config's word on a member tells it; `None`: a command needs none.
+    pub fn port(&self) -> Option<NonZeroU16> {
         match self {
-            Self::Tcp(tcp) => tcp.port,
-            Self::Tls(tls) => tls.port,
-            Self::Http(http) => http.port,
-            Self::Load(load) => load.port,
+            Self::Tcp(tcp) => Some(tcp.port),
+            Self::Tls(tls) => Some(tls.port),
+            Self::Http(http) => Some(http.port),
+            Self::Load(load) => Some(load.port),
+            Self::Postgres(postgres) => Some(postgres.port),
+            Self::Exec(exec) => exec.port,
         }
     }
 
     /// How the certificate is judged, where there is one.
     pub fn trust(&self) -> Option<&Trust> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Exec(_) => None,
             Self::Tls(tls) => Some(&tls.trust),
             Self::Http(http) => http.trust.as_ref(),
             Self::Load(load) => Some(&load.trust),
+            Self::Postgres(postgres) => postgres.trust.as_ref(),
+        }
+    }
+
+    /// Whether a probe needs the name that clients use. Where none does, members that differ in their names only are
+    /// one probe.
+    pub fn needs_name(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Exec(_) => true,
+            Self::Tcp(_) | Self::Tls(_) | Self::Load(_) | Self::Postgres(_) => self.trust().is_some(),
+        }
+    }
+
+    /// The program that is run, where there is one.
+    pub fn program(&self) -> Option<&Located<PathBuf>> {
+        match self {
+            Self::Exec(exec) => Some(&exec.program),
+            _ => None,
+        }
+    }
+
+    /// The file of the password that is logged in with, where there is one.
+    pub fn password_file(&self) -> Option<&Located<PathBuf>> {
+        match self {
+            Self::Postgres(postgres) => postgres.password_file.as_ref(),
+            _ => None,
         }
     }
 

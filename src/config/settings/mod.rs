@@ -2,6 +2,8 @@
 
 mod check;
 mod demand;
+mod exec;
+mod postgres;
 mod puppet;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,8 @@ use crate::units::{MaxAnswers, Share, Ttl};
 
 pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Tripwire, Trust};
 pub use demand::Demand;
+pub use exec::{ExecCheck, Warning};
+pub use postgres::{PostgresCheck, Role};
 pub use puppet::LoadCheck;
 
 /// A value and where the operator wrote it.

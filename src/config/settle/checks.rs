@@ -12,7 +12,8 @@ use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, T
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
-pub(super) const BUILT_IN: [&str; 6] = ["puppetserver", "puppet-load", "http", "https", "tls", "tcp"];
+pub(super) const BUILT_IN: [&str; 8] =
+    ["puppetserver", "puppet-load", "http", "https", "tls", "tcp", "postgres", "exec"];
 
 /// What stands in the table of a check.
 enum Form {
@@ -92,6 +93,13 @@ impl Settler<'_> {
         if let Some(tcp) = check.tcp {
             kinds.push((self.at(&tcp), Kind::Tcp(TcpCheck { port: tcp.get_ref().port })));
         }
+        if let Some(postgres) = check.postgres {
+            kinds.push((self.at(&postgres), self.postgres(postgres)));
+        }
+        if let Some(exec) = check.exec {
+            let at = self.at(&exec);
+            kinds.extend(self.exec(exec.into_inner()).map(|kind| (at, kind)));
+        }
         let mut forms: Vec<(Location, Form)> =
             kinds.into_iter().map(|(at, kind)| (at, Form::Kind(Box::new(kind)))).collect();
         for (how, names) in [(How::All, check.all), (How::Any, check.any)] {
@@ -120,7 +128,7 @@ impl Settler<'_> {
     }
 
     /// Whether there was a problem in this part of the file.
-    fn is_told(&self, part: Range<usize>) -> bool {
+    pub(super) fn is_told(&self, part: Range<usize>) -> bool {
         let mut places = self.report.problems().iter().filter_map(|problem| problem.at.as_ref());
         places.any(|place| part.contains(&place.span.start))
     }
@@ -131,7 +139,9 @@ impl Settler<'_> {
             "puppetserver" => Some(self.puppetserver(&schema::Puppetserver::default())),
             "puppet-load" => Some(self.puppet_load(schema::PuppetLoad::default())),
             "http" => Some(self.http(Spanned::new(0..0, schema::Http::default()))),
+            "postgres" => Some(self.postgres(Spanned::new(0..0, schema::Postgres::default()))),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
+            "exec" => self.needs(name, at, "command = [\"...\"]"),
             "tcp" => self.needs(name, at, "port = ..."),
             _ => {
                 let problem =
@@ -213,6 +223,7 @@ impl Settler<'_> {
 const fn usual(kind: &Kind) -> Pacing {
     match kind {
         Kind::Load(_) => Pacing::LOAD,
+        Kind::Postgres(_) | Kind::Exec(_) => Pacing::SESSION,
         Kind::Tcp(_) | Kind::Tls(_) | Kind::Http(_) => Pacing::USUAL,
     }
 }

@@ -2,8 +2,10 @@
 
 mod checks;
 mod demands;
+mod exec;
 mod listen;
 mod pools;
+mod postgres;
 mod puppet;
 mod trust;
 
@@ -60,6 +62,7 @@ pub(super) fn defaults() -> String {
         check(Pacing::USUAL, "puppetserver", |check| check.puppetserver = Some(of_kind())),
         check(Pacing::LOAD, "puppet-load", |check| check.puppet_load = Some(of_kind())),
         check(Pacing::USUAL, "http", |check| check.http = Some(of_kind())),
+        check(Pacing::SESSION, "postgres", |check| check.postgres = Some(of_kind())),
     ]);
     let pool = [schema::PoolDefaults::default()];
     match toml::to_string(&Defaults {
