@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::config::{self, Body, Config, FailOpen, Kind, MemberKey, Policy};
+use onstage::config::{self, Body, CaRole, Config, FailOpen, Kind, MemberKey, Policy, Verify};
 use onstage::daemon::load;
 use onstage::report::{Code, Colour, Report, Sources};
 use onstage::units::Share;
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use crate::fixtures;
 
 /// Every code that a config, or a config together with its zones, can show.
-pub const CODES: [Code; 16] = [
+pub const CODES: [Code; 17] = [
     Code::ConfigSyntax,
     Code::ConfigUnknownKey,
     Code::ConfigBadValue,
@@ -31,13 +31,14 @@ pub const CODES: [Code; 16] = [
     Code::MemberNoAddress,
     Code::MemberUnknown,
     Code::CheckUnusable,
+    Code::CheckUnverified,
 ];
 
 #[test]
 fn each_code_has_its_text() {
     fixtures::check("config", "toml", &CODES, |path| {
         let reading = load(path, |path| std::fs::read(path));
-        assert!(reading.loaded.is_none(), "{} is refused", path.display());
+        assert_eq!(reading.loaded.is_none(), reading.report.has_errors(), "{}", path.display());
         reading.report.render(&reading.sources, Colour::Never)
     });
 }
@@ -61,8 +62,8 @@ fn a_config_may_be_very_short() {
     let check = &config.pools[0].check;
     assert_eq!((check.interval, check.timeout, check.recheck), (2 * SECOND, 2 * SECOND, SECOND / 2));
     assert_eq!((check.fall.get(), check.rise.get()), (2, 2));
-    let Kind::Http(http) = &check.kind else { panic!("{check:?}") };
-    assert_eq!((http.path.as_str(), &http.body), ("/status/v1/simple/server", &Some(Body::PuppetState)));
+    let Kind::Puppetserver(server) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((server.service.as_str(), server.trust.verify), ("server", Verify::Full));
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -105,11 +106,21 @@ fn every_key_has_its_effect() {
     assert_eq!(http.body, Some(Body::Contains("fine".to_owned())));
     let trust = http.trust.as_ref().unwrap();
     assert_eq!(trust.server_name.as_deref(), Some("web.example.org"));
-    assert_eq!(trust.ca_file.value, Path::new("/etc/onstage/ca.pem"));
-    assert_eq!(trust.credentials, None);
+    assert_eq!(trust.ca_file.as_ref().unwrap().value, Path::new("/etc/onstage/ca.pem"));
+    assert_eq!((trust.verify, &trust.credentials), (Verify::Full, &None));
+    assert_eq!(http.expect_headers, [("Content-Type".to_owned(), "text/plain".to_owned())]);
     let credentials = config.checks["puppetserver"].kind.trust().unwrap().credentials.as_ref().unwrap();
     assert_eq!(credentials.certificate.value, Path::new("/etc/onstage/agent.crt"));
     assert_eq!(credentials.key.value, Path::new("/etc/onstage/agent.key"));
+    let Kind::PuppetCa(ca) = &config.checks["ca"].kind else { panic!() };
+    assert_eq!((ca.port.get(), ca.role, ca.trust.verify), (8142, CaRole::Any, Verify::Chain));
+    let Kind::Puppetdb(db) = &config.checks["db"].kind else { panic!() };
+    assert_eq!((db.port.get(), db.trust.is_none(), config.checks["db"].timeout), (8080, true, 5 * SECOND));
+    let Kind::Http(three) = &config.checks["three"].kind else { panic!() };
+    assert_eq!((three.path.as_str(), three.status.as_slice()), ("/v2.0/environments", &[(401, 401)][..]));
+    assert_eq!((&three.body, &three.expect_headers[..]), (&None, &[][..]));
+    let trust = three.trust.as_ref().unwrap();
+    assert_eq!((trust.verify, &trust.ca_file), (Verify::Nothing, &None));
     let pool = &config.pools[0];
     assert_eq!(
         (pool.max_answers.get(), pool.min_live, pool.fail_open),
@@ -122,7 +133,7 @@ fn every_key_has_its_effect() {
     let policies = config.pools.iter().map(|pool| pool.policy).collect::<Vec<_>>();
     let expected =
         [Policy::RoundRobin, Policy::Failover, Policy::Sticky, Policy::Weighted, Policy::RoundRobin];
-    assert_eq!(policies, expected);
+    assert_eq!(policies[..5], expected);
     assert_eq!((member.address, member.port.unwrap().get()), (Some([172, 16, 1, 11].into()), 8141));
 }
 

@@ -23,8 +23,9 @@ use crate::report::{Code, Problem, Report, Sources};
 pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
 pub use settings::{
-    Body, Check, Config, Credentials, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool,
-    RateLimit, Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
+    Body, CaRole, Check, Config, Credentials, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy,
+    Pool, PuppetCaCheck, PuppetdbCheck, PuppetserverCheck, RateLimit, Server, Tcp, TcpCheck, Tls, TlsCheck,
+    Trust, Verify, ZoneFile,
 };
 pub use shown::{Shown, Watched};
 

@@ -83,7 +83,8 @@ fn prepare(check: &Check, certificates: &Certificates, report: &mut Report) -> O
     let bundle = trust.and_then(|trust| certificates.bundle(trust));
     let credentials = trust.and_then(|trust| trust.credentials.as_ref());
     let shown = credentials.and_then(|files| certificates.shown(files));
-    if trust.is_some() && bundle.is_none() || credentials.is_some() && shown.is_none() {
+    let needs_bundle = trust.is_some_and(|trust| trust.ca_file.is_some());
+    if needs_bundle && bundle.is_none() || credentials.is_some() && shown.is_none() {
         return None; // that its files cannot be used was told already
     }
     let prepared = Prober::new(check, bundle, shown);

@@ -52,7 +52,23 @@ impl Reason {
     /// Whether the member answers all the same, and what is wrong may be wrong with all of them at once: a database
     /// or a deployment that they share.
     pub const fn is_doubt(self) -> bool {
-        matches!(self, Self::ServiceState)
+        matches!(
+            self,
+            // The member says itself what is wrong: with its database, its code, its load, its settings. These are what the
+            // members of a site have in common.
+            Self::ServiceState
+                | Self::DatabaseDown
+                | Self::Unavailable
+                | Self::HttpStatus
+                | Self::HttpHeader
+                | Self::HttpBody
+                // It does not like who asks, which is wrong with the probe as likely as not: its certificate has expired,
+                // or a new auth.conf is everywhere. Agents may be served all the same.
+                | Self::TlsAlert
+                | Self::Forbidden
+        )
+        // All others are the member's own: nobody is there, or does not get to the end; agents would turn away from its
+        // certificate; or it must not be answered, as a CA of its own, to which a new agent would be bound for good.
     }
 }
 
@@ -65,8 +81,10 @@ reasons! {
     ConnectTimeout = "connect-timeout",
     /// The connection was accepted, the TLS handshake did not end: what a frozen process looks like.
     TlsTimeout = "tls-timeout",
-    /// The TLS handshake failed, or the member answered it with an alert.
+    /// The TLS handshake failed: what was said is no TLS, or none that can be spoken.
     TlsHandshake = "tls-handshake",
+    /// The member broke TLS off with an alert: it wants a certificate, or another one, or what we speak is not for it.
+    TlsAlert = "tls-alert",
     /// The certificate does not lead to the site's CA.
     TlsUntrusted = "tls-untrusted",
     /// The certificate does not carry the name that agents use.
@@ -79,12 +97,26 @@ reasons! {
     Closed = "closed",
     /// The reply is no HTTP, or too long.
     BadReply = "bad-reply",
-    /// A status code that is not among the accepted ones.
+    /// 503: it cannot serve anybody now.
+    Unavailable = "unavailable",
+    /// 401 or 403: it does not serve whoever asks as the probe does.
+    Forbidden = "forbidden",
+    /// Another status code that is not among the accepted ones.
     HttpStatus = "http-status",
+    /// A header is missing, or is not what it must be.
+    HttpHeader = "http-header",
     /// The body is not what it must be.
     HttpBody = "http-body",
     /// The service says of itself that it is not running.
     ServiceState = "service-state",
+    /// It is under maintenance.
+    Maintenance = "maintenance",
+    /// Its database does not answer.
+    DatabaseDown = "database-down",
+    /// It is not what the pool is for: no CA.
+    WrongRole = "wrong-role",
+    /// It hands out another CA than the site's.
+    WrongCa = "wrong-ca",
     /// The prober itself could not probe: no descriptor, no memory, no permission.
     Prober = "prober",
 }

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Failure, Finding, Step, http, tls};
-use crate::config::{Authorities, Check, Kind, Shown};
+use super::http::{Reply, Request};
+use super::question::Question;
+use super::wire::Wire;
+use super::{Failure, Finding, Step, tls, verify};
+use crate::config::{Authorities, Check, Shown, Verify};
 use crate::health::{Reason, Told, Verdict};
 
 /// Everything that a check's probes have in common, prepared once.
@@ -26,11 +30,16 @@ pub struct Prober {
 #[derive(Debug, Clone)]
 enum Means {
     Tcp,
-    Tls(TlsConfig),
-    Http(Option<TlsConfig>, Arc<http::Request>),
+    Tls(Encryption),
+    Http(Option<Encryption>, Arc<Question>),
 }
 
-type TlsConfig = Arc<rustls::ClientConfig>;
+/// How TLS is spoken.
+#[derive(Debug, Clone)]
+struct Encryption {
+    config: Arc<rustls::ClientConfig>,
+    verify: Verify,
+}
 
 /// Who is probed.
 #[derive(Debug, Clone)]
@@ -67,16 +76,17 @@ impl Prober {
         authorities: Option<&Authorities>,
         shown: Option<&Shown>,
     ) -> Result<Self, Unusable> {
-        let tls = match (check.kind.trust(), authorities) {
-            (None, _) => None,
-            (Some(_), Some(authorities)) => Some(tls::client(authorities, shown)),
-            (Some(_), None) => return Err(Unusable::NoAuthorities(check.name.clone())),
-        };
+        let no_authorities = || Unusable::NoAuthorities(check.name.clone());
         let bad = |why| Unusable::BadRequest { check: check.name.clone(), why };
-        let means = match (&check.kind, tls) {
-            (Kind::Http(check), tls) => Means::Http(tls, Arc::new(http::Request::new(check).map_err(bad)?)),
-            (Kind::Tls(_), Some(tls)) => Means::Tls(tls),
-            (Kind::Tls(_) | Kind::Tcp(_), _) => Means::Tcp,
+        let encryption = check.kind.trust().map(|trust| {
+            let verifier = verify::verifier(trust.verify, authorities).ok_or_else(no_authorities)?;
+            Ok(Encryption { config: tls::client(verifier, shown), verify: trust.verify })
+        });
+        let question = Question::new(&check.kind, authorities).map_err(bad)?;
+        let means = match (question, encryption.transpose()?) {
+            (Some(question), encryption) => Means::Http(encryption, Arc::new(question)),
+            (None, Some(encryption)) => Means::Tls(encryption),
+            (None, None) => Means::Tcp,
         };
         Ok(Self { timeout: check.timeout, means })
     }
@@ -102,61 +112,84 @@ struct Probe {
 
 impl Probe {
     async fn meet(&mut self, prober: &Prober, target: &Target) -> Result<Told, Failure> {
-        let stream = self.connect(target).await?;
         match &prober.means {
-            Means::Tcp => {}
-            Means::Tls(tls) => drop(self.shake_hands(tls, stream, target).await?),
-            Means::Http(None, request) => self.ask(request, stream, target).await?,
-            Means::Http(Some(tls), request) => {
-                let stream = self.shake_hands(tls, stream, target).await?;
-                self.ask(request, stream, target).await?;
+            Means::Tcp => drop(self.connect(target).await?),
+            Means::Tls(encryption) => {
+                let stream = self.connect(target).await?;
+                drop(self.shake_hands(encryption, stream, target).await?);
+            }
+            Means::Http(encryption, question) => {
+                let mut line = Line { probe: self, encryption: encryption.as_ref(), target };
+                question.ask(&mut line).await?;
             }
         }
         Ok(Told::default())
     }
 
-    async fn connect(&mut self, target: &Target) -> Result<TcpStream, Failure> {
+    async fn connect(&mut self, target: &Target) -> Result<Wire, Failure> {
         let began = Instant::now();
         let connected = timeout_at(self.deadline, TcpStream::connect(target.addr)).await;
         let stream = connected
             .map_err(|_| Failure::new(Reason::ConnectTimeout, "no answer to the connection attempt"))?
             .map_err(|e| Failure::new(refusal(&e), e))?;
         self.done("connect", began, target.addr.to_string());
-        Ok(stream)
+        Ok(Wire::new(stream))
     }
 
     async fn shake_hands(
         &mut self,
-        config: &TlsConfig,
-        stream: TcpStream,
+        encryption: &Encryption,
+        stream: Wire,
         target: &Target,
-    ) -> Result<TlsStream<TcpStream>, Failure> {
+    ) -> Result<TlsStream<Wire>, Failure> {
         let began = Instant::now();
         let name = ServerName::try_from(target.server_name.clone())
             .map_err(|e| Failure::new(Reason::TlsWrongName, format!("`{}`: {e}", target.server_name)))?;
-        let shaken =
-            timeout_at(self.deadline, TlsConnector::from(Arc::clone(config)).connect(name, stream)).await;
+        let connector = TlsConnector::from(Arc::clone(&encryption.config));
+        let shaken = timeout_at(self.deadline, connector.connect(name, stream)).await;
         let stream = shaken
             .map_err(|_| Failure::new(Reason::TlsTimeout, "connected, but the TLS handshake did not end"))?
             .map_err(|e| tls::failure(&e))?;
-        self.done("tls", began, tls::describe(stream.get_ref().1, &target.server_name));
+        self.done("tls", began, tls::describe(stream.get_ref().1, encryption.verify, &target.server_name));
         Ok(stream)
     }
 
-    async fn ask<S>(&mut self, request: &http::Request, stream: S, target: &Target) -> Result<(), Failure>
+    async fn ask<S>(&mut self, request: &Request, stream: S, target: &Target) -> Result<Reply, Failure>
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin,
     {
         let began = Instant::now();
         let reply = timeout_at(self.deadline, request.send(stream, target)).await;
         let reply =
             reply.map_err(|_| Failure::new(Reason::ReplyTimeout, "asked, but the reply did not end"))??;
-        self.done("reply", began, reply.describe());
-        request.judge(&reply)
+        self.done("reply", began, format!("{request}: {reply}"));
+        Ok(reply)
     }
 
     fn done(&mut self, name: &'static str, began: Instant, seen: String) {
         self.steps.push(Step { name, seen, took: began.elapsed() });
+    }
+}
+
+/// The way to one member, within one probe.
+pub(super) struct Line<'p> {
+    probe: &'p mut Probe,
+    encryption: Option<&'p Encryption>,
+    target: &'p Target,
+}
+
+impl Line<'_> {
+    /// Asks on a new connection.
+    pub(super) async fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
+        let Self { probe, encryption, target } = self;
+        let stream = probe.connect(target).await?;
+        match encryption {
+            None => probe.ask(request, stream, target).await,
+            Some(encryption) => {
+                let stream = probe.shake_hands(encryption, stream, target).await?;
+                probe.ask(request, stream, target).await
+            }
+        }
     }
 }
 

@@ -2,19 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
-use super::encrypted::encrypted;
-use super::port;
-use crate::config::values::{Method, Pause, StatusRange};
-
-/// Where Puppet keeps the CA bundle that a node trusts.
-const PUPPET_CA: &str = "/etc/puppetlabs/puppet/ssl/certs/ca.pem";
-/// Puppet Server's port.
-const PUPPET_PORT: NonZeroU16 = port(8140);
+use super::http::{Http, Https, Puppet3, Tls};
+use super::puppet::{PuppetCa, Puppetdb, Puppetserver};
+use crate::config::settings::Kind;
+use crate::config::values::Pause;
 
 /// `[check.NAME]`. A check named after a kind needs no table of that kind, unless the kind has keys without defaults.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,8 +17,8 @@ const PUPPET_PORT: NonZeroU16 = port(8140);
 pub(in crate::config) struct Check {
     /// From one probe to the next.
     pub(in crate::config) interval: Pause,
-    /// For the whole probe: connect, TLS, reply.
-    pub(in crate::config) timeout: Pause,
+    /// For the whole probe: connect, TLS, reply; left out: 2 s, for `puppetdb` 5 s.
+    pub(in crate::config) timeout: Option<Pause>,
     /// An unexpected verdict is asked again this soon; an overdue one is asked again beside the first.
     pub(in crate::config) recheck: Pause,
     /// Fails in a row until down.
@@ -32,6 +27,12 @@ pub(in crate::config) struct Check {
     pub(in crate::config) rise: NonZeroU32,
     /// The kind: HTTPS, `/status/v1/simple/SERVICE`, which must say `running`.
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
+    /// The kind: HTTPS, the CA service must say `running`, and hand out the site's CA.
+    pub(in crate::config) puppet_ca: Option<Spanned<PuppetCa>>,
+    /// The kind: HTTPS or HTTP, the status of `PuppetDB` and of its databases.
+    pub(in crate::config) puppetdb: Option<Spanned<Puppetdb>>,
+    /// The kind: an HTTPS request that a master of Puppet 3 answers.
+    pub(in crate::config) puppet3: Option<Spanned<Puppet3>>,
     /// The kind: a plain HTTP request.
     pub(in crate::config) http: Option<Spanned<Http>>,
     /// The kind: an HTTPS request.
@@ -46,11 +47,14 @@ impl Default for Check {
     fn default() -> Self {
         Self {
             interval: Pause::from_millis(2000),
-            timeout: Pause::from_millis(2000),
+            timeout: None,
             recheck: Pause::from_millis(500),
             fall: NonZeroU32::MIN.saturating_add(1),
             rise: NonZeroU32::MIN.saturating_add(1),
             puppetserver: None,
+            puppet_ca: None,
+            puppetdb: None,
+            puppet3: None,
             http: None,
             https: None,
             tls: None,
@@ -59,121 +63,35 @@ impl Default for Check {
     }
 }
 
-encrypted! {
-    /// `puppetserver = {…}`
-    #[serde(default)]
-    Puppetserver {
-        /// The port, where no SRV record tells it.
-        port: NonZeroU16,
-        /// The service whose status is asked for.
-        service: String,
-    }
-}
+/// The time that a probe has.
+const TIMEOUT: Pause = Pause::from_millis(2000);
+/// `PuppetDB` takes 2 s to say that its database does not answer, which must not look like a `PuppetDB` that hangs.
+const PUPPETDB_TIMEOUT: Pause = Pause::from_millis(5000);
 
-impl Default for Puppetserver {
-    fn default() -> Self {
-        let ca_file = Spanned::new(0..0, PUPPET_CA.into());
-        Self {
-            port: PUPPET_PORT,
-            service: "server".to_owned(),
-            server_name: None,
-            ca_file,
-            client_cert: None,
-            client_key: None,
+impl Check {
+    /// The time of a probe of this kind, where the check does not say it.
+    pub(in crate::config) fn usual_timeout(kind: &Kind) -> Pause {
+        match kind {
+            Kind::Puppetdb(_) => PUPPETDB_TIMEOUT,
+            _ => TIMEOUT,
         }
     }
-}
 
-/// `http = {…}`
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub(in crate::config) struct Http {
-    /// The port, where no SRV record tells it.
-    pub(in crate::config) port: NonZeroU16,
-    /// Path and query.
-    pub(in crate::config) path: String,
-    /// The method.
-    pub(in crate::config) method: Method,
-    /// The Host header; left out: the server name.
-    pub(in crate::config) host: Option<String>,
-    /// More headers, sent as they are.
-    pub(in crate::config) headers: BTreeMap<String, String>,
-    /// Accepted status codes, `"200"` or `"200-299"`.
-    pub(in crate::config) status: Vec<StatusRange>,
-    /// What the body must be, white space at both ends apart.
-    pub(in crate::config) body: Option<String>,
-    /// What the body must contain, in its first 64 KiB.
-    pub(in crate::config) body_contains: Option<String>,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            port: port(80),
-            path: "/".to_owned(),
-            method: Method("GET".to_owned()),
-            host: None,
-            headers: BTreeMap::new(),
-            status: vec![StatusRange(200, 299)],
-            body: None,
-            body_contains: None,
+    /// One of each kind that has a default for every key, with all of them.
+    pub(in crate::config) fn in_full() -> BTreeMap<&'static str, Self> {
+        fn whole<K: Default>() -> Spanned<K> {
+            Spanned::new(0..0, K::default())
         }
-    }
-}
-
-encrypted! {
-    /// `https = {…}`: as `http`, and how the certificate is judged.
-    Https {
-        /// As in `http`.
-        #[serde(default = "Https::port")]
-        port: NonZeroU16,
-        /// As in `http`.
-        #[serde(default = "Https::path")]
-        path: String,
-        /// As in `http`.
-        #[serde(default = "Https::method")]
-        method: Method,
-        /// As in `http`.
-        host: Option<String>,
-        /// As in `http`.
-        #[serde(default)]
-        headers: BTreeMap<String, String>,
-        /// As in `http`.
-        #[serde(default = "Https::status")]
-        status: Vec<StatusRange>,
-        /// As in `http`.
-        body: Option<String>,
-        /// As in `http`.
-        body_contains: Option<String>,
-    }
-}
-
-impl Https {
-    const fn port() -> NonZeroU16 {
-        HTTPS_PORT
-    }
-
-    fn path() -> String {
-        Http::default().path
-    }
-
-    fn method() -> Method {
-        Http::default().method
-    }
-
-    fn status() -> Vec<StatusRange> {
-        Http::default().status
-    }
-}
-
-const HTTPS_PORT: NonZeroU16 = port(443);
-
-encrypted! {
-    /// `tls = {…}`
-    Tls {
-        /// The port, where no SRV record tells it.
-        #[serde(default = "Https::port")]
-        port: NonZeroU16,
+        let usual = || Self { timeout: Some(TIMEOUT), ..Self::default() };
+        let puppetdb = Puppetdb { port: Some(Puppetdb::default().port()), ..Puppetdb::default() };
+        let puppetdb = Self { puppetdb: Some(Spanned::new(0..0, puppetdb)), ..usual() };
+        BTreeMap::from([
+            ("puppetserver", Self { puppetserver: Some(whole()), ..usual() }),
+            ("puppet-ca", Self { puppet_ca: Some(whole()), ..usual() }),
+            ("puppetdb", Self { timeout: Some(PUPPETDB_TIMEOUT), ..puppetdb }),
+            ("puppet3", Self { puppet3: Some(whole()), ..usual() }),
+            ("http", Self { http: Some(whole()), ..usual() }),
+        ])
     }
 }
 

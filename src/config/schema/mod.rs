@@ -5,7 +5,9 @@
 
 mod check;
 mod encrypted;
+mod http;
 mod pool;
+mod puppet;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -19,9 +21,11 @@ use serde_spanned::Spanned;
 
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
-pub(super) use check::{Check, Http, Https, Puppetserver};
-pub(super) use encrypted::TlsKeys;
+pub(super) use check::Check;
+pub(super) use encrypted::{TlsKeys, Verify};
+pub(super) use http::{Http, Https, Puppet3, RequestKeys};
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
+pub(super) use puppet::{CaRole, PuppetCa, Puppetdb, Puppetserver};
 pub(super) use tls::Tls;
 
 /// The whole file.

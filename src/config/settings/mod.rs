@@ -16,7 +16,10 @@ use crate::name::Name;
 use crate::report::Location;
 use crate::units::{MaxAnswers, Share};
 
-pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Trust};
+pub use check::{
+    Body, CaRole, Check, HttpCheck, Kind, PuppetCaCheck, PuppetdbCheck, PuppetserverCheck, TcpCheck,
+    TlsCheck, Trust, Verify,
+};
 
 /// A value and where the operator wrote it.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,18 +1,18 @@
 //! `[check.NAME]`: the one kind that a check has, and what it asks.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
-
-use serde_spanned::Spanned;
 
 use super::Settler;
 use crate::config::decode::nearest;
 use crate::config::schema;
-use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck};
+use crate::config::settings::{Check, Kind, Located, TcpCheck, TlsCheck};
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
-const BUILT_IN: [&str; 5] = ["puppetserver", "http", "https", "tls", "tcp"];
+const BUILT_IN: [&str; 8] =
+    ["puppetserver", "puppet-ca", "puppetdb", "puppet3", "http", "https", "tls", "tcp"];
 
 impl Settler<'_> {
     pub(super) fn check_of(
@@ -41,9 +41,10 @@ impl Settler<'_> {
     }
 
     pub(super) fn check(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Check> {
-        let (interval, timeout, recheck) = (check.interval.0, check.timeout.0, check.recheck.0);
+        let (interval, timeout, recheck) = (check.interval.0, check.timeout, check.recheck.0);
         let (fall, rise) = (check.fall, check.rise);
         let kind = self.kind(name, at, check)?;
+        let timeout = timeout.unwrap_or_else(|| schema::Check::usual_timeout(&kind)).0;
         Some(Check { name: name.to_owned(), interval, timeout, recheck, fall, rise, kind })
     }
 
@@ -51,17 +52,32 @@ impl Settler<'_> {
     fn kind(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Kind> {
         let mut kinds: Vec<(Location, Kind)> = Vec::new();
         if let Some(puppetserver) = check.puppetserver {
-            kinds.push((self.at(&puppetserver), self.puppetserver(puppetserver.get_ref())));
+            let at = self.at(&puppetserver);
+            kinds.push((at.clone(), self.puppetserver(&at, puppetserver.get_ref())));
+        }
+        if let Some(ca) = check.puppet_ca {
+            let at = self.at(&ca);
+            kinds.push((at.clone(), self.puppet_ca(&at, ca.get_ref())));
+        }
+        if let Some(db) = check.puppetdb {
+            let at = self.at(&db);
+            kinds.push((at.clone(), self.puppetdb(&at, db.get_ref())));
+        }
+        if let Some(puppet3) = check.puppet3 {
+            let at = self.at(&puppet3);
+            kinds.push((at.clone(), self.puppet3(&at, puppet3.get_ref())));
         }
         if let Some(http) = check.http {
-            kinds.push((self.at(&http), self.http(http)));
+            let at = self.at(&http);
+            kinds.push((at.clone(), self.http(&at, http.get_ref())));
         }
         if let Some(https) = check.https {
-            kinds.push((self.at(&https), self.https(https)));
+            let at = self.at(&https);
+            kinds.push((at.clone(), self.https(&at, https.get_ref())));
         }
         if let Some(tls) = check.tls {
             let (at, tls) = (self.at(&tls), tls.into_inner());
-            let trust = self.trust(tls.tls_keys());
+            let trust = self.trust(&at, tls.tls_keys());
             kinds.push((at, Kind::Tls(TlsCheck { port: tls.port, trust })));
         }
         if let Some(tcp) = check.tcp {
@@ -86,15 +102,22 @@ impl Settler<'_> {
     fn is_excused(&self, at: &Location) -> bool {
         let start = at.span.start;
         let end = self.tables.iter().copied().filter(|&table| table > start).min().unwrap_or(usize::MAX);
+        self.has_problem_within(&(start..end))
+    }
+
+    pub(super) fn has_problem_within(&self, span: &Range<usize>) -> bool {
         let mut places = self.report.problems().iter().filter_map(|problem| problem.at.as_ref());
-        places.any(|place| (start..end).contains(&place.span.start))
+        places.any(|place| span.contains(&place.span.start))
     }
 
     /// The kind of a check that has no table of one: the one it is named after.
     fn built_in(&mut self, name: &str, at: Location) -> Option<Kind> {
         match name {
-            "puppetserver" => Some(self.puppetserver(&schema::Puppetserver::default())),
-            "http" => Some(self.http(Spanned::new(0..0, schema::Http::default()))),
+            "puppetserver" => Some(self.puppetserver(&at, &schema::Puppetserver::default())),
+            "puppet-ca" => Some(self.puppet_ca(&at, &schema::PuppetCa::default())),
+            "puppetdb" => Some(self.puppetdb(&at, &schema::Puppetdb::default())),
+            "puppet3" => Some(self.puppet3(&at, &schema::Puppet3::default())),
+            "http" => Some(self.http(&at, &schema::Http::default())),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
             "tcp" => self.needs(name, at, "port = ..."),
             _ => {
@@ -113,60 +136,5 @@ impl Settler<'_> {
         let help = format!("add to [check.{name}]: {name} = {{ {key} }}");
         self.report.push(Problem::error(Code::ConfigMissingKey, at, message).help(help));
         None
-    }
-
-    fn puppetserver(&mut self, check: &schema::Puppetserver) -> Kind {
-        Kind::Http(HttpCheck {
-            port: check.port,
-            trust: Some(self.trust(check.tls_keys())),
-            method: "GET".to_owned(),
-            path: format!("/status/v1/simple/{}", check.service),
-            host: None,
-            headers: Vec::new(),
-            status: vec![(200, 200)],
-            body: Some(Body::PuppetState),
-        })
-    }
-
-    fn http(&mut self, http: Spanned<schema::Http>) -> Kind {
-        let at = self.at(&http);
-        let http = http.into_inner();
-        let body = self.body(at, http.body, http.body_contains);
-        Kind::Http(HttpCheck {
-            port: http.port,
-            trust: None,
-            method: http.method.0,
-            path: http.path,
-            host: http.host,
-            headers: http.headers.into_iter().collect(),
-            status: http.status.iter().map(|range| (range.0, range.1)).collect(),
-            body,
-        })
-    }
-
-    fn https(&mut self, https: Spanned<schema::Https>) -> Kind {
-        let at = self.at(&https);
-        let https = https.into_inner();
-        let trust = Some(self.trust(https.tls_keys()));
-        let schema::Https { port, path, method, host, headers, status, body, body_contains, .. } = https;
-        let http = schema::Http { port, path, method, host, headers, status, body, body_contains };
-        match self.http(Spanned::new(at.span, http)) {
-            Kind::Http(http) => Kind::Http(HttpCheck { trust, ..http }),
-            other => other,
-        }
-    }
-
-    fn body(&mut self, at: Location, is: Option<String>, contains: Option<String>) -> Option<Body> {
-        match (is, contains) {
-            (Some(_), Some(_)) => {
-                self.report.push(Problem::error(
-                    Code::ConfigConflict,
-                    at,
-                    "`body` and `body-contains` exclude each other",
-                ));
-                None
-            }
-            (is, contains) => is.map(Body::Is).or(contains.map(Body::Contains)),
-        }
     }
 }

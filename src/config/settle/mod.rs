@@ -3,6 +3,7 @@
 mod checks;
 mod listen;
 mod pools;
+mod requests;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -43,12 +44,7 @@ pub(super) fn defaults() -> String {
         check: BTreeMap<&'static str, schema::Check>,
         pool: [schema::PoolDefaults; 1],
     }
-    let kind = |value| Some(Spanned::new(0..0, value));
-    let puppetserver =
-        schema::Check { puppetserver: kind(schema::Puppetserver::default()), ..Default::default() };
-    let http =
-        schema::Check { http: Some(Spanned::new(0..0, schema::Http::default())), ..Default::default() };
-    let check = BTreeMap::from([("puppetserver", puppetserver), ("http", http)]);
+    let check = schema::Check::in_full();
     let pool = [schema::PoolDefaults::default()];
     match toml::to_string(&Defaults { server: schema::Server::default(), check, pool }) {
         Ok(text) => text,

@@ -1,0 +1,52 @@
+//! What a check asks over HTTP, one request after another.
+
+use super::Failure;
+use super::expect::Expectation;
+use super::http::Request;
+use super::prober::Line;
+use super::puppet::{Authority, Database, Server};
+use crate::config::{Authorities, HttpCheck, Kind};
+
+/// A question, ready to be asked of any member.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// Any one request.
+    Page(Request, Expectation),
+    Server(Server),
+    Authority(Authority),
+    Database(Database),
+}
+
+impl Question {
+    /// What this kind asks; `None`: nothing over HTTP.
+    ///
+    /// # Errors
+    /// What cannot be asked, and why.
+    pub(super) fn new(kind: &Kind, authorities: Option<&Authorities>) -> Result<Option<Self>, String> {
+        let question = match kind {
+            Kind::Tcp(_) | Kind::Tls(_) => return Ok(None),
+            Kind::Http(check) => Self::page(check)?,
+            Kind::Puppetserver(check) => Self::Server(Server::new(check)?),
+            Kind::PuppetCa(check) => {
+                let site = authorities.ok_or("there is no bundle of the site's CA")?;
+                Self::Authority(Authority::new(check, site))
+            }
+            Kind::Puppetdb(_) => Self::Database(Database::new()),
+        };
+        Ok(Some(question))
+    }
+
+    fn page(check: &HttpCheck) -> Result<Self, String> {
+        let request = Request::new(&check.method, &check.path, check.host.as_deref(), &check.headers)?;
+        Ok(Self::Page(request, Expectation::new(check)?))
+    }
+
+    pub(super) async fn ask(&self, line: &mut Line<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Page(request, expectation) => expectation.judge(&line.ask(request).await?),
+            Self::Server(server) => server.ask(line).await,
+            Self::Authority(authority) => authority.ask(line).await,
+            Self::Database(database) => database.ask(line).await,
+        }
+    }
+}
