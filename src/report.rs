@@ -147,6 +147,8 @@ codes! {
     CheckCircle = "check-circle",
     /// A check that cannot be carried out as it is.
     CheckUnusable = "check-unusable",
+    /// A check that does not look at certificates.
+    CheckUnverified = "check-unverified",
     /// Two zones with the same name.
     DuplicateZone = "duplicate-zone",
     /// A pool whose name has no A, AAAA or SRV record in any zone.

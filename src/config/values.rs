@@ -180,7 +180,11 @@ impl TryFrom<String> for StatusRange {
 
 impl Serialize for StatusRange {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}-{}", self.0, self.1))
+        if self.0 == self.1 {
+            serializer.collect_str(&self.0)
+        } else {
+            serializer.collect_str(&format_args!("{}-{}", self.0, self.1))
+        }
     }
 }
 

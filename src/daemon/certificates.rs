@@ -25,7 +25,7 @@ impl Certificates {
         let mut certificates = Self { bundles: HashMap::new(), watched: Vec::new() };
         let mut tried = Vec::new();
         for trust in trusts() {
-            certificates.read_bundle(&trust.ca_file, read, report);
+            trust.ca_file.iter().for_each(|file| certificates.read_bundle(file, read, report));
         }
         let server = config.server.tls.iter().map(|tls| (&tls.credentials, "clients are shown it"));
         let checks = trusts().filter_map(|trust| trust.credentials.as_ref());
@@ -47,7 +47,7 @@ impl Certificates {
 
     /// What a check's certificates are judged with.
     pub(super) fn bundle(&self, trust: &Trust) -> Option<&Authorities> {
-        self.bundles.get(&trust.ca_file.value)
+        self.bundles.get(&trust.ca_file.as_ref()?.value)
     }
 
     fn read_bundle(

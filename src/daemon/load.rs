@@ -92,8 +92,10 @@ fn prepare(check: &Check, files: &Files, report: &mut Report) -> Option<Prober> 
     let credentials = trust.and_then(|trust| trust.credentials.as_ref());
     let shown = credentials.and_then(|own| files.certificates.shown(own));
     let secret = password.and_then(|file| files.passwords.get(&file.value));
-    let wanted = (trust.is_some(), credentials.is_some(), password.is_some());
-    if wanted != (bundle.is_some(), shown.is_some(), secret.is_some()) {
+    let needs_bundle = trust.is_some_and(|trust| trust.ca_file.is_some());
+    if (needs_bundle, credentials.is_some(), password.is_some())
+        != (bundle.is_some(), shown.is_some(), secret.is_some())
+    {
         return None; // that a file of it cannot be used was told already
     }
     let prepared = Prober::new(check, bundle, shown, secret.cloned());

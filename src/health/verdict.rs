@@ -57,13 +57,32 @@ impl Reason {
     /// Whether the member answers all the same, and what is wrong may be wrong with all of them at once: a database
     /// or a deployment that they share, or what the prober may ask them.
     pub const fn is_doubt(self) -> bool {
-        matches!(self, Self::ServiceState | Self::Login | Self::Overloaded | Self::DatabaseError)
+        matches!(
+            self,
+            // The member says itself what is wrong: with its database, its code, its load, its settings. These are what the
+            // members of a site have in common.
+            Self::ServiceState
+                | Self::DatabaseDown
+                | Self::DatabaseError
+                | Self::Overloaded
+                | Self::Unavailable
+                | Self::HttpStatus
+                | Self::HttpHeader
+                | Self::HttpBody
+                // It does not like who asks, which is wrong with the probe as likely as not: its certificate has expired,
+                // or a new auth.conf is everywhere. Agents may be served all the same.
+                | Self::TlsAlert
+                | Self::Forbidden
+                | Self::Login
+        )
+        // All others are the member's own: nobody is there, or does not get to the end; agents would turn away from its
+        // certificate; or it must not be answered, as a CA of its own, to which a new agent would be bound for good.
     }
 
-    /// Whether it is not one of the site's members at all, as far as its certificate tells. A new agent that meets such a
+    /// Whether it is not one of the site's members at all, as far as its certificate and its CA tell. A new agent that meets such a
     /// one trusts it for good.
     pub const fn is_foreign(self) -> bool {
-        matches!(self, Self::TlsUntrusted | Self::TlsWrongName)
+        matches!(self, Self::TlsUntrusted | Self::TlsWrongName | Self::WrongCa)
     }
 }
 
@@ -76,8 +95,10 @@ reasons! {
     ConnectTimeout = "connect-timeout",
     /// The connection was accepted, the TLS handshake did not end: what a frozen process looks like.
     TlsTimeout = "tls-timeout",
-    /// The TLS handshake failed, or the member answered it with an alert.
+    /// The TLS handshake failed: what was said is no TLS, or none that can be spoken.
     TlsHandshake = "tls-handshake",
+    /// The member broke TLS off with an alert: it wants a certificate, or another one, or what we speak is not for it.
+    TlsAlert = "tls-alert",
     /// The certificate does not lead to the site's CA.
     TlsUntrusted = "tls-untrusted",
     /// The certificate does not carry the name that agents use.
@@ -90,8 +111,14 @@ reasons! {
     Closed = "closed",
     /// The reply is not in the protocol that was spoken, or too long.
     BadReply = "bad-reply",
-    /// A status code that is not among the accepted ones.
+    /// 503: it cannot serve anybody now.
+    Unavailable = "unavailable",
+    /// 401 or 403: it does not serve whoever asks as the probe does.
+    Forbidden = "forbidden",
+    /// Another status code that is not among the accepted ones.
     HttpStatus = "http-status",
+    /// A header is missing, or is not what it must be.
+    HttpHeader = "http-header",
     /// The body is not what it must be.
     HttpBody = "http-body",
     /// The service says of itself that it is not running.
@@ -100,10 +127,16 @@ reasons! {
     Login = "login",
     /// Who asks it waits for long, or is sent away: it has no room for more.
     Overloaded = "overloaded",
+    /// It is under maintenance.
+    Maintenance = "maintenance",
+    /// Its database does not answer.
+    DatabaseDown = "database-down",
     /// The database answers with an error.
     DatabaseError = "database-error",
-    /// A primary where a replica is wanted, or the other way round.
+    /// It is not what the pool is for: no CA; a primary where a replica is wanted, or the other way round.
     WrongRole = "wrong-role",
+    /// It hands out another CA than the site's.
+    WrongCa = "wrong-ca",
     /// The check's command ended with another exit status than that of a pass.
     ExecStatus = "exec-status",
     /// The prober itself could not probe: no descriptor, no memory, no permission, no such command.

@@ -8,30 +8,16 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Failure, http};
-use crate::config::{HttpCheck, LoadCheck};
 use crate::health::{Access, Load, Reason};
 
 /// The path and query to ask for.
 const PATH: &str = "/status/v1/services/jruby-metrics?level=debug";
 /// The most of a reply that is read: each request that waits is some 200 bytes of it.
-const BODY: usize = 1024 * 1024;
+const BODY: usize = 384 * 1024;
 
 /// The request for it.
-///
-/// # Errors
-/// See [`http::Request::new`].
-pub(super) fn request(check: &LoadCheck) -> Result<http::Request, String> {
-    let request = http::Request::new(&HttpCheck {
-        port: check.port,
-        trust: None,
-        method: "GET".to_owned(),
-        path: PATH.to_owned(),
-        host: None,
-        headers: Vec::new(),
-        status: vec![(200, 200)],
-        body: None,
-    });
-    request.map(|request| request.reading(BODY))
+pub(super) fn request() -> http::Request {
+    http::Request::get(PATH).reading(BODY)
 }
 
 /// Reads the body of a reply.

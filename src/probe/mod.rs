@@ -1,16 +1,17 @@
 //! The edge towards members: one probe, step by step, and when the next one is due.
 //!
 //! A probe meets a member as a client would: it dials the member's address, verifies the certificate against the
-//! site's CA and the name that clients use, asks, and reads a bounded reply, all under one deadline. Each probe
-//! has a connection of its own, which it closes. Why this is not left to an HTTP client library is told in
+//! site's CA and the name that clients use, asks, and reads a bounded reply, all under one deadline. Each question
+//! has a connection of its own, which is closed after it. Why this is not left to an HTTP client library is told in
 //! `docs/design/probes.md`.
 //!
 //! ```text
 //!  connect ──▶ tls ──▶ reply ──▶ verdict
 //!     │         │        │
-//!     │         │        └ reply-timeout, closed, bad-reply, http-status, http-body, service-state,
-//!     │         │          login, overloaded, database-error, wrong-role
-//!     │         └ tls-timeout, tls-handshake, tls-untrusted, tls-wrong-name, tls-expired
+//!     │         │        └ reply-timeout, closed, bad-reply, unavailable, forbidden, http-status, http-header, http-body,
+//!     │         │          service-state, maintenance, database-down, wrong-role, wrong-ca, tls-alert, login, overloaded,
+//!     │         │          database-error
+//!     │         └ tls-timeout, tls-handshake, tls-alert, tls-untrusted, tls-wrong-name, tls-expired
 //!     └ connect-timeout, refused, unreachable, prober
 //!
 //!  exec ──▶ verdict
@@ -18,17 +19,22 @@
 //! ```
 
 mod exec;
+mod expect;
 pub mod guard;
 mod hold;
 mod http;
 mod load;
 mod postgres;
 mod prober;
+mod puppet;
+mod question;
 mod round;
 pub mod schedule;
 mod tls;
 mod tripwire;
 mod turns;
+mod verify;
+mod wire;
 
 use std::fmt;
 use std::time::Duration;

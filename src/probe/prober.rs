@@ -12,8 +12,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Failure, Finding, Step, exec, http, load, postgres, postgres::Encrypted, tls};
-use crate::config::{Authorities, Check, Kind, Password, Shown};
+use super::http::{Reply, Request};
+use super::question::Question;
+use super::wire::Wire;
+use super::{Failure, Finding, Step, exec, postgres, postgres::Encrypted, tls, verify};
+use crate::config::{Authorities, Check, Kind, Password, Shown, Verify};
 use crate::health::{Reason, Told, Verdict};
 
 /// Everything that a check's probes have in common, prepared once.
@@ -27,22 +30,18 @@ pub struct Prober {
 #[derive(Debug, Clone)]
 enum Means {
     Tcp,
-    Tls(TlsConfig),
-    Http(Option<TlsConfig>, Arc<http::Request>, Topic),
-    Postgres(Option<TlsConfig>, Arc<postgres::Client>),
+    Tls(Encryption),
+    Http(Option<Encryption>, Arc<Question>),
+    Postgres(Option<Encryption>, Arc<postgres::Client>),
     Exec(Arc<exec::Plugin>),
 }
 
-/// What an accepted reply is about.
-#[derive(Debug, Clone, Copy)]
-enum Topic {
-    /// That it was accepted is all there is to say.
-    Life,
-    /// How busy the member is.
-    Load,
+/// How TLS is spoken.
+#[derive(Debug, Clone)]
+struct Encryption {
+    config: Arc<rustls::ClientConfig>,
+    verify: Verify,
 }
-
-type TlsConfig = Arc<rustls::ClientConfig>;
 
 /// Who is probed.
 #[derive(Debug, Clone)]
@@ -80,27 +79,23 @@ impl Prober {
         shown: Option<&Shown>,
         password: Option<Password>,
     ) -> Result<Self, Unusable> {
-        let tls = match (check.kind.trust(), authorities) {
-            (None, _) => None,
-            (Some(_), Some(authorities)) => Some(tls::client(authorities, shown)),
-            (Some(_), None) => return Err(Unusable::NoAuthorities(check.name.clone())),
-        };
+        let no_authorities = || Unusable::NoAuthorities(check.name.clone());
         let bad = |why| Unusable::BadRequest { check: check.name.clone(), why };
-        let means = match (&check.kind, tls) {
-            (Kind::Http(check), tls) => {
-                Means::Http(tls, Arc::new(http::Request::new(check).map_err(bad)?), Topic::Life)
-            }
-            (Kind::Load(check), tls) => {
-                Means::Http(tls, Arc::new(load::request(check).map_err(bad)?), Topic::Load)
-            }
-            (Kind::Exec(exec), _) => {
+        let encryption = check.kind.trust().map(|trust| {
+            let verifier = verify::verifier(trust.verify, authorities).ok_or_else(no_authorities)?;
+            Ok(Encryption { config: tls::client(verifier, shown), verify: trust.verify })
+        });
+        let question = Question::new(&check.kind, authorities).map_err(bad)?;
+        let means = match (&check.kind, question, encryption.transpose()?) {
+            (_, Some(question), encryption) => Means::Http(encryption, Arc::new(question)),
+            (Kind::Exec(exec), ..) => {
                 Means::Exec(Arc::new(exec::Plugin::new(&check.name, exec).map_err(bad)?))
             }
-            (Kind::Postgres(check), tls) => {
-                Means::Postgres(tls, Arc::new(postgres::Client::new(check, password).map_err(bad)?))
+            (Kind::Postgres(check), _, encryption) => {
+                Means::Postgres(encryption, Arc::new(postgres::Client::new(check, password).map_err(bad)?))
             }
-            (Kind::Tls(_), Some(tls)) => Means::Tls(tls),
-            (Kind::Tls(_) | Kind::Tcp(_), _) => Means::Tcp,
+            (_, None, Some(encryption)) => Means::Tls(encryption),
+            (_, None, None) => Means::Tcp,
         };
         Ok(Self { timeout: check.timeout, means })
     }
@@ -132,29 +127,24 @@ struct Probe {
 impl Probe {
     async fn meet(&mut self, prober: &Prober, target: &Target) -> Result<Told, Failure> {
         match &prober.means {
-            Means::Exec(plugin) => self.run(plugin, target).await?,
             Means::Tcp => drop(self.connect(target).await?),
-            Means::Tls(tls) => {
+            Means::Tls(encryption) => {
                 let stream = self.connect(target).await?;
-                drop(self.shake_hands(tls, stream, target).await?);
+                drop(self.shake_hands(encryption, stream, target).await?);
             }
-            Means::Http(None, request, topic) => {
-                let stream = self.connect(target).await?;
-                return topic.read(&self.ask(request, stream, target).await?);
+            Means::Http(encryption, question) => {
+                let mut line = Line { probe: self, encryption: encryption.as_ref(), target };
+                return question.ask(&mut line).await;
             }
-            Means::Http(Some(tls), request, topic) => {
-                let stream = self.connect(target).await?;
-                let stream = self.shake_hands(tls, stream, target).await?;
-                return topic.read(&self.ask(request, stream, target).await?);
-            }
+            Means::Exec(plugin) => self.run(plugin, target).await?,
             Means::Postgres(None, client) => {
                 let stream = self.connect(target).await?;
                 self.log_in(client, stream, Encrypted::No).await?;
             }
-            Means::Postgres(Some(tls), client) => {
+            Means::Postgres(Some(encryption), client) => {
                 let mut stream = self.connect(target).await?;
                 self.request_tls(&mut stream).await?;
-                let stream = self.shake_hands(tls, stream, target).await?;
+                let stream = self.shake_hands(encryption, stream, target).await?;
                 self.log_in(client, stream, Encrypted::Yes).await?;
             }
         }
@@ -168,40 +158,35 @@ impl Probe {
         plugin.judge(&ended)
     }
 
-    async fn connect(&mut self, target: &Target) -> Result<TcpStream, Failure> {
+    async fn connect(&mut self, target: &Target) -> Result<Wire, Failure> {
         let began = Instant::now();
         let connected = timeout_at(self.deadline, TcpStream::connect(target.addr)).await;
         let stream = connected
             .map_err(|_| Failure::new(Reason::ConnectTimeout, "no answer to the connection attempt"))?
             .map_err(|e| Failure::new(refusal(&e), e))?;
         self.done("connect", began, target.addr.to_string());
-        Ok(stream)
+        Ok(Wire::new(stream))
     }
 
     async fn shake_hands(
         &mut self,
-        config: &TlsConfig,
-        stream: TcpStream,
+        encryption: &Encryption,
+        stream: Wire,
         target: &Target,
-    ) -> Result<TlsStream<TcpStream>, Failure> {
+    ) -> Result<TlsStream<Wire>, Failure> {
         let began = Instant::now();
         let name = ServerName::try_from(target.server_name.clone())
             .map_err(|e| Failure::new(Reason::TlsWrongName, format!("`{}`: {e}", target.server_name)))?;
-        let shaken =
-            timeout_at(self.deadline, TlsConnector::from(Arc::clone(config)).connect(name, stream)).await;
+        let connector = TlsConnector::from(Arc::clone(&encryption.config));
+        let shaken = timeout_at(self.deadline, connector.connect(name, stream)).await;
         let stream = shaken
             .map_err(|_| Failure::new(Reason::TlsTimeout, "connected, but the TLS handshake did not end"))?
             .map_err(|e| tls::failure(&e))?;
-        self.done("tls", began, tls::describe(stream.get_ref().1, &target.server_name));
+        self.done("tls", began, tls::describe(stream.get_ref().1, encryption.verify, &target.server_name));
         Ok(stream)
     }
 
-    async fn ask<S>(
-        &mut self,
-        request: &http::Request,
-        stream: S,
-        target: &Target,
-    ) -> Result<http::Reply, Failure>
+    async fn ask<S>(&mut self, request: &Request, stream: S, target: &Target) -> Result<Reply, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -209,12 +194,11 @@ impl Probe {
         let reply = timeout_at(self.deadline, request.send(stream, target)).await;
         let reply =
             reply.map_err(|_| Failure::new(Reason::ReplyTimeout, "asked, but the reply did not end"))??;
-        self.done("reply", began, reply.describe());
-        request.judge(&reply)?;
+        self.done("reply", began, format!("{request}: {reply}"));
         Ok(reply)
     }
 
-    async fn request_tls(&mut self, stream: &mut TcpStream) -> Result<(), Failure> {
+    async fn request_tls(&mut self, stream: &mut Wire) -> Result<(), Failure> {
         let began = Instant::now();
         let granted = timeout_at(self.deadline, postgres::request_tls(stream)).await;
         granted.map_err(|_| Failure::new(Reason::TlsTimeout, "connected, but the server is silent"))??;
@@ -250,14 +234,25 @@ impl Probe {
     }
 }
 
-impl Topic {
-    fn read(self, reply: &http::Reply) -> Result<Told, Failure> {
-        let mut told = Told::default();
-        match self {
-            Self::Life => {}
-            Self::Load => told.load = Some(load::read(reply.whole()?)?),
+/// The way to one member, within one probe.
+pub(super) struct Line<'p> {
+    probe: &'p mut Probe,
+    encryption: Option<&'p Encryption>,
+    target: &'p Target,
+}
+
+impl Line<'_> {
+    /// Asks on a new connection.
+    pub(super) async fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
+        let Self { probe, encryption, target } = self;
+        let stream = probe.connect(target).await?;
+        match encryption {
+            None => probe.ask(request, stream, target).await,
+            Some(encryption) => {
+                let stream = probe.shake_hands(encryption, stream, target).await?;
+                probe.ask(request, stream, target).await
+            }
         }
-        Ok(told)
     }
 }
 

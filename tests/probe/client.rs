@@ -33,7 +33,7 @@ async fn a_master_that_asks_for_a_certificate_lets_its_own_in() {
     for kind in &KINDS[..2] {
         let files = [("ca.pem", &*ca), ("own.crt", &*certificate), ("own.key", &*key)];
         let finding = found(strict.addr(), kind, &files).await;
-        assert_eq!(finding.verdict, fail(Reason::TlsHandshake), "{kind}: {}", finding.detail);
+        assert_eq!(finding.verdict, fail(Reason::TlsAlert), "{kind}: {}", finding.detail);
     }
 }
 
@@ -55,7 +55,7 @@ async fn a_certificate_that_is_renewed_is_shown_by_the_next_probe() {
     credentials(&SiteCa::new("The CA before").unwrap());
     let loaded = load(&folder.path().join("onstage.toml"), |path| fs::read(path)).loaded.unwrap();
     let daemon = Daemon::start(&loaded.plan, &loaded.network).await.unwrap();
-    assert_eq!(loaded.network.ask(ProbeId(0)).await.verdict, fail(Reason::TlsHandshake));
+    assert_eq!(loaded.network.ask(ProbeId(0)).await.verdict, fail(Reason::TlsAlert));
     credentials(&site.ca);
     daemon.renew().await;
     let finding = loaded.network.ask(ProbeId(0)).await;

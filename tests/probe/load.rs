@@ -52,7 +52,7 @@ async fn what_is_no_such_reply_is_told() {
         (Say::Http(200, "running"), fail(Reason::BadReply), "no metrics of JRuby"),
         (Say::Endless, fail(Reason::BadReply), "longer than"),
         (Say::Http(404, "not found: jruby-metrics"), fail(Reason::HttpStatus), "404"),
-        (Say::Http(403, "Forbidden"), fail(Reason::HttpStatus), "403"),
+        (Say::Http(403, "Forbidden"), fail(Reason::Forbidden), "403"),
     ] {
         master.say([say]);
         let finding = found(master.addr(), KIND, &[("ca.pem", &site.ca.pem())]).await;

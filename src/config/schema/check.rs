@@ -1,17 +1,15 @@
 //! `[check.NAME]`: how members are probed.
 
-use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
-use super::encrypted::encrypted;
+use super::http::{Http, Https, Puppet3, Tls};
 use super::pacing::{Pacing, Written};
-use super::puppet::PuppetLoad;
-use super::{Exec, PUPPET_CA, PUPPET_PORT, Postgres, port};
-use crate::config::values::{Method, Pause, StatusRange};
+use super::puppet::{PuppetCa, PuppetLoad, Puppetdb, Puppetserver};
+use super::{Exec, Postgres};
+use crate::config::values::Pause;
 
 /// `[check.NAME]`. A check named after a kind needs no table of that kind, unless the kind has keys without defaults.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -33,6 +31,12 @@ pub(in crate::config) struct Check {
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
     /// The kind: what Puppet Server says of its JRuby instances.
     pub(in crate::config) puppet_load: Option<Spanned<PuppetLoad>>,
+    /// The kind: HTTPS, the CA service must say `running`, and hand out the site's CA.
+    pub(in crate::config) puppet_ca: Option<Spanned<PuppetCa>>,
+    /// The kind: HTTPS or HTTP, the status of `PuppetDB` and of its databases.
+    pub(in crate::config) puppetdb: Option<Spanned<Puppetdb>>,
+    /// The kind: an HTTPS request that a master of Puppet 3 answers.
+    pub(in crate::config) puppet3: Option<Spanned<Puppet3>>,
     /// The kind: a plain HTTP request.
     pub(in crate::config) http: Option<Spanned<Http>>,
     /// The kind: an HTTPS request.
@@ -82,123 +86,6 @@ impl Check {
 /// A default: it stands nowhere in the file.
 fn unwritten<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
-}
-
-encrypted! {
-    /// `puppetserver = {…}`
-    #[serde(default)]
-    Puppetserver {
-        /// The port, where no SRV record tells it.
-        port: NonZeroU16,
-        /// The service whose status is asked for.
-        service: String,
-    }
-}
-
-impl Default for Puppetserver {
-    fn default() -> Self {
-        Self {
-            port: PUPPET_PORT,
-            service: "server".to_owned(),
-            server_name: None,
-            ca_file: unwritten(PUPPET_CA.into()),
-            client_cert: None,
-            client_key: None,
-        }
-    }
-}
-
-/// `http = {…}`
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub(in crate::config) struct Http {
-    /// The port, where no SRV record tells it.
-    pub(in crate::config) port: NonZeroU16,
-    /// Path and query.
-    pub(in crate::config) path: String,
-    /// The method.
-    pub(in crate::config) method: Method,
-    /// The Host header; left out: the server name.
-    pub(in crate::config) host: Option<String>,
-    /// More headers, sent as they are.
-    pub(in crate::config) headers: BTreeMap<String, String>,
-    /// Accepted status codes, `"200"` or `"200-299"`.
-    pub(in crate::config) status: Vec<StatusRange>,
-    /// What the body must be, white space at both ends apart.
-    pub(in crate::config) body: Option<String>,
-    /// What the body must contain, in its first 64 KiB.
-    pub(in crate::config) body_contains: Option<String>,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            port: port(80),
-            path: "/".to_owned(),
-            method: Method("GET".to_owned()),
-            host: None,
-            headers: BTreeMap::new(),
-            status: vec![StatusRange(200, 299)],
-            body: None,
-            body_contains: None,
-        }
-    }
-}
-
-encrypted! {
-    /// `https = {…}`: as `http`, and how the certificate is judged.
-    Https {
-        /// As in `http`.
-        #[serde(default = "Https::port")]
-        port: NonZeroU16,
-        /// As in `http`.
-        #[serde(default = "Https::path")]
-        path: String,
-        /// As in `http`.
-        #[serde(default = "Https::method")]
-        method: Method,
-        /// As in `http`.
-        host: Option<String>,
-        /// As in `http`.
-        #[serde(default)]
-        headers: BTreeMap<String, String>,
-        /// As in `http`.
-        #[serde(default = "Https::status")]
-        status: Vec<StatusRange>,
-        /// As in `http`.
-        body: Option<String>,
-        /// As in `http`.
-        body_contains: Option<String>,
-    }
-}
-
-impl Https {
-    const fn port() -> NonZeroU16 {
-        HTTPS_PORT
-    }
-
-    fn path() -> String {
-        Http::default().path
-    }
-
-    fn method() -> Method {
-        Http::default().method
-    }
-
-    fn status() -> Vec<StatusRange> {
-        Http::default().status
-    }
-}
-
-const HTTPS_PORT: NonZeroU16 = port(443);
-
-encrypted! {
-    /// `tls = {…}`
-    Tls {
-        /// The port, where no SRV record tells it.
-        #[serde(default = "Https::port")]
-        port: NonZeroU16,
-    }
 }
 
 /// `tcp = {…}`

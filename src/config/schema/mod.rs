@@ -7,6 +7,7 @@ mod check;
 mod encrypted;
 mod exec;
 mod guard;
+mod http;
 mod pacing;
 mod pool;
 mod postgres;
@@ -24,20 +25,16 @@ use serde_spanned::Spanned;
 
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
-pub(super) use check::{Check, Http, Https, Puppetserver};
-pub(super) use encrypted::TlsKeys;
+pub(super) use check::Check;
+pub(super) use encrypted::{TlsKeys, Verify};
 pub(super) use exec::{Exec, Warning};
 pub(super) use guard::Guard;
+pub(super) use http::{Http, Https, Puppet3, RequestKeys};
 pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
 pub(super) use postgres::{Encryption, Postgres, Role};
-pub(super) use puppet::PuppetLoad;
+pub(super) use puppet::{CaRole, PuppetCa, PuppetLoad, Puppetdb, Puppetserver};
 pub(super) use tls::Tls;
-
-/// Where Puppet keeps the CA bundle that a node trusts.
-const PUPPET_CA: &str = "/etc/puppetlabs/puppet/ssl/certs/ca.pem";
-/// Puppet Server's port.
-const PUPPET_PORT: NonZeroU16 = port(8140);
 
 /// The whole file.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -31,6 +31,8 @@ impl Pacing {
     };
     /// Of kinds that bear no idle connection: a server that logs each, and a command that has none.
     pub(in crate::config) const SESSION: Self = Self { tripwire: false, ..Self::USUAL };
+    /// Of `puppetdb`: it takes 2 s to say that its database does not answer, which must not look like one that hangs.
+    pub(in crate::config) const PUPPETDB: Self = Self { timeout: Pause::from_millis(5000), ..Self::USUAL };
     /// Of `puppet-load`: readings that are too near to each other see the same requests wait.
     pub(in crate::config) const LOAD: Self = Self {
         interval: Pause::from_millis(5000),

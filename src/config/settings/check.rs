@@ -43,7 +43,7 @@ pub enum Kind {
     Tcp(TcpCheck),
     /// `tls`: the handshake ends with a certificate that agents would accept.
     Tls(TlsCheck),
-    /// `http`, `https`, `puppetserver`: one request and what the reply must be.
+    /// `http`, `https`, `puppet3`: one request and what the reply must be.
     Http(HttpCheck),
     /// `puppet-load`: how busy Puppet Server's JRuby instances are.
     Load(LoadCheck),
@@ -51,6 +51,12 @@ pub enum Kind {
     Postgres(PostgresCheck),
     /// `exec`: the exit status of a command.
     Exec(ExecCheck),
+    /// `puppetserver`: a service of Puppet Server runs.
+    Puppetserver(PuppetserverCheck),
+    /// `puppet-ca`: the CA runs, and is the site's.
+    PuppetCa(PuppetCaCheck),
+    /// `puppetdb`: `PuppetDB` and its databases run.
+    Puppetdb(PuppetdbCheck),
 }
 
 /// Settings of a `tcp` check.
@@ -74,13 +80,26 @@ pub struct TlsCheck {
 pub struct Trust {
     /// The name it must carry; `None`: the name of the pool, or an SRV record's target.
     pub server_name: Option<String>,
-    /// The bundle it must lead to, PEM, with intermediates.
-    pub ca_file: Located<PathBuf>,
+    /// How far it is looked at.
+    pub verify: Verify,
+    /// The bundle it must lead to, PEM, with intermediates; there unless nothing is verified.
+    pub ca_file: Option<Located<PathBuf>>,
     /// Shown to members that ask for a certificate; `None`: they get none.
     pub credentials: Option<Credentials>,
 }
 
-/// Settings of an `http`, `https` or `puppetserver` check.
+/// How far a member's certificate is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// It leads to a certificate of the bundle, is valid now, and carries the name that clients use.
+    Full,
+    /// The same, whatever its name is.
+    Chain,
+    /// Not at all. That the member holds its key is seen all the same.
+    Nothing,
+}
+
+/// Settings of an `http`, `https` or `puppet3` check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpCheck {
     /// Where the member's record does not tell the port.
@@ -97,6 +116,8 @@ pub struct HttpCheck {
     pub headers: Vec<(String, String)>,
     /// Inclusive ranges of accepted status codes.
     pub status: Vec<(u16, u16)>,
+    /// Headers that the reply must have, and what each must contain.
+    pub expect_headers: Vec<(String, String)>,
     /// What the body must be.
     pub body: Option<Body>,
 }
@@ -108,8 +129,48 @@ pub enum Body {
     Is(String),
     /// This somewhere in the first 64 KiB.
     Contains(String),
-    /// Puppet's word for a service that is running; `starting` and `stopping` mean that it is leaving.
-    PuppetState,
+    /// Where the status code is 200: what a master of Puppet 3 says of itself, `{"is_alive":true}`.
+    Alive,
+}
+
+/// Settings of a `puppetserver` check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PuppetserverCheck {
+    /// Where the member's record does not tell the port.
+    pub port: NonZeroU16,
+    /// How the certificate is judged.
+    pub trust: Trust,
+    /// The service whose status is asked for.
+    pub service: String,
+}
+
+/// Settings of a `puppet-ca` check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PuppetCaCheck {
+    /// Where the member's record does not tell the port.
+    pub port: NonZeroU16,
+    /// How the certificate is judged, and which CA the member may hand out.
+    pub trust: Trust,
+    /// What the member may be.
+    pub role: CaRole,
+}
+
+/// What a member that is asked for its CA may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaRole {
+    /// A CA.
+    Ca,
+    /// A CA, or a master that leaves this to others.
+    Any,
+}
+
+/// Settings of a `puppetdb` check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PuppetdbCheck {
+    /// Where the member's record does not tell the port.
+    pub port: NonZeroU16,
+    /// `None`: plain HTTP.
+    pub trust: Option<Trust>,
 }
 
 impl Kind {
@@ -120,6 +181,9 @@ impl Kind {
             Self::Tls(tls) => Some(tls.port),
             Self::Http(http) => Some(http.port),
             Self::Load(load) => Some(load.port),
+            Self::Puppetserver(server) => Some(server.port),
+            Self::PuppetCa(ca) => Some(ca.port),
+            Self::Puppetdb(db) => Some(db.port),
             Self::Postgres(postgres) => Some(postgres.port),
             Self::Exec(exec) => exec.port,
         }
@@ -133,6 +197,9 @@ impl Kind {
             Self::Http(http) => http.trust.as_ref(),
             Self::Load(load) => Some(&load.trust),
             Self::Postgres(postgres) => postgres.trust.as_ref(),
+            Self::Puppetserver(server) => Some(&server.trust),
+            Self::PuppetCa(ca) => Some(&ca.trust),
+            Self::Puppetdb(db) => db.trust.as_ref(),
         }
     }
 
@@ -140,8 +207,8 @@ impl Kind {
     /// one probe.
     pub fn needs_name(&self) -> bool {
         match self {
-            Self::Http(_) | Self::Exec(_) => true,
-            Self::Tcp(_) | Self::Tls(_) | Self::Load(_) | Self::Postgres(_) => self.trust().is_some(),
+            Self::Tcp(_) | Self::Tls(_) | Self::Postgres(_) => self.trust().is_some(),
+            _ => true,
         }
     }
 

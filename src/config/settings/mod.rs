@@ -20,7 +20,10 @@ use crate::name::Name;
 use crate::report::Location;
 use crate::units::{MaxAnswers, Share, Ttl};
 
-pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Tripwire, Trust};
+pub use check::{
+    Body, CaRole, Check, HttpCheck, Kind, PuppetCaCheck, PuppetdbCheck, PuppetserverCheck, TcpCheck,
+    TlsCheck, Tripwire, Trust, Verify,
+};
 pub use demand::Demand;
 pub use exec::{ExecCheck, Warning};
 pub use postgres::{PostgresCheck, Role};

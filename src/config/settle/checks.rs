@@ -8,12 +8,23 @@ use serde_spanned::Spanned;
 use super::Settler;
 use super::demands::{How, Join, Table};
 use crate::config::schema::{self, Pacing};
-use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Tripwire};
+use crate::config::settings::{Check, Kind, Located, TcpCheck, TlsCheck, Tripwire};
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
-pub(super) const BUILT_IN: [&str; 8] =
-    ["puppetserver", "puppet-load", "http", "https", "tls", "tcp", "postgres", "exec"];
+pub(super) const BUILT_IN: [&str; 11] = [
+    "puppetserver",
+    "puppet-load",
+    "puppet-ca",
+    "puppetdb",
+    "puppet3",
+    "http",
+    "https",
+    "tls",
+    "tcp",
+    "postgres",
+    "exec",
+];
 
 /// What stands in the table of a check.
 enum Form {
@@ -74,20 +85,36 @@ impl Settler<'_> {
     fn form(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Form> {
         let mut kinds: Vec<(Location, Kind)> = Vec::new();
         if let Some(puppetserver) = check.puppetserver {
-            kinds.push((self.at(&puppetserver), self.puppetserver(puppetserver.get_ref())));
+            let at = self.at(&puppetserver);
+            kinds.push((at.clone(), self.puppetserver(&at, puppetserver.get_ref())));
+        }
+        if let Some(ca) = check.puppet_ca {
+            let at = self.at(&ca);
+            kinds.push((at.clone(), self.puppet_ca(&at, ca.get_ref())));
+        }
+        if let Some(db) = check.puppetdb {
+            let at = self.at(&db);
+            kinds.push((at.clone(), self.puppetdb(&at, db.get_ref())));
+        }
+        if let Some(puppet3) = check.puppet3 {
+            let at = self.at(&puppet3);
+            kinds.push((at.clone(), self.puppet3(&at, puppet3.get_ref())));
         }
         if let Some(load) = check.puppet_load {
-            kinds.push((self.at(&load), self.puppet_load(load.into_inner())));
+            let at = self.at(&load);
+            kinds.push((at.clone(), self.puppet_load(&at, load.into_inner())));
         }
         if let Some(http) = check.http {
-            kinds.push((self.at(&http), self.http(http)));
+            let at = self.at(&http);
+            kinds.push((at.clone(), self.http(&at, http.get_ref())));
         }
         if let Some(https) = check.https {
-            kinds.push((self.at(&https), self.https(https)));
+            let at = self.at(&https);
+            kinds.push((at.clone(), self.https(&at, https.get_ref())));
         }
         if let Some(tls) = check.tls {
             let (at, tls) = (self.at(&tls), tls.into_inner());
-            let trust = self.trust(tls.tls_keys());
+            let trust = self.trust(&at, tls.tls_keys());
             kinds.push((at, Kind::Tls(TlsCheck { port: tls.port, trust })));
         }
         if let Some(tcp) = check.tcp {
@@ -136,9 +163,12 @@ impl Settler<'_> {
     /// The kind of a check that has no table of one: the one it is named after.
     fn built_in(&mut self, name: &str, at: Location) -> Option<Kind> {
         match name {
-            "puppetserver" => Some(self.puppetserver(&schema::Puppetserver::default())),
-            "puppet-load" => Some(self.puppet_load(schema::PuppetLoad::default())),
-            "http" => Some(self.http(Spanned::new(0..0, schema::Http::default()))),
+            "puppetserver" => Some(self.puppetserver(&at, &schema::Puppetserver::default())),
+            "puppet-load" => Some(self.puppet_load(&at, schema::PuppetLoad::default())),
+            "puppet-ca" => Some(self.puppet_ca(&at, &schema::PuppetCa::default())),
+            "puppetdb" => Some(self.puppetdb(&at, &schema::Puppetdb::default())),
+            "puppet3" => Some(self.puppet3(&at, &schema::Puppet3::default())),
+            "http" => Some(self.http(&at, &schema::Http::default())),
             "postgres" => Some(self.postgres(Spanned::new(0..0, schema::Postgres::default()))),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
             "exec" => self.needs(name, at, "command = [\"...\"]"),
@@ -162,68 +192,14 @@ impl Settler<'_> {
         self.report.push(Problem::error(Code::ConfigMissingKey, at, message).help(help));
         None
     }
-
-    fn puppetserver(&mut self, check: &schema::Puppetserver) -> Kind {
-        Kind::Http(HttpCheck {
-            port: check.port,
-            trust: Some(self.trust(check.tls_keys())),
-            method: "GET".to_owned(),
-            path: format!("/status/v1/simple/{}", check.service),
-            host: None,
-            headers: Vec::new(),
-            status: vec![(200, 200)],
-            body: Some(Body::PuppetState),
-        })
-    }
-
-    fn http(&mut self, http: Spanned<schema::Http>) -> Kind {
-        let at = self.at(&http);
-        let http = http.into_inner();
-        let body = self.body(at, http.body, http.body_contains);
-        Kind::Http(HttpCheck {
-            port: http.port,
-            trust: None,
-            method: http.method.0,
-            path: http.path,
-            host: http.host,
-            headers: http.headers.into_iter().collect(),
-            status: http.status.iter().map(|range| (range.0, range.1)).collect(),
-            body,
-        })
-    }
-
-    fn https(&mut self, https: Spanned<schema::Https>) -> Kind {
-        let at = self.at(&https);
-        let https = https.into_inner();
-        let trust = Some(self.trust(https.tls_keys()));
-        let schema::Https { port, path, method, host, headers, status, body, body_contains, .. } = https;
-        let http = schema::Http { port, path, method, host, headers, status, body, body_contains };
-        match self.http(Spanned::new(at.span, http)) {
-            Kind::Http(http) => Kind::Http(HttpCheck { trust, ..http }),
-            other => other,
-        }
-    }
-
-    fn body(&mut self, at: Location, is: Option<String>, contains: Option<String>) -> Option<Body> {
-        match (is, contains) {
-            (Some(_), Some(_)) => {
-                self.report.push(Problem::error(
-                    Code::ConfigConflict,
-                    at,
-                    "`body` and `body-contains` exclude each other",
-                ));
-                None
-            }
-            (is, contains) => is.map(Body::Is).or(contains.map(Body::Contains)),
-        }
-    }
 }
 
 /// How often members are asked with a check of this kind where its table does not say it.
 const fn usual(kind: &Kind) -> Pacing {
     match kind {
         Kind::Load(_) => Pacing::LOAD,
+        Kind::Puppetdb(_) => Pacing::PUPPETDB,
         Kind::Postgres(_) | Kind::Exec(_) => Pacing::SESSION,
-        Kind::Tcp(_) | Kind::Tls(_) | Kind::Http(_) => Pacing::USUAL,
+        _ => Pacing::USUAL,
     }
 }

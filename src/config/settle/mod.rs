@@ -7,6 +7,7 @@ mod listen;
 mod pools;
 mod postgres;
 mod puppet;
+mod requests;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -58,9 +59,12 @@ pub(super) fn defaults() -> String {
         kind(&mut check);
         (name, check)
     };
-    let check = BTreeMap::from([
+    let check = BTreeMap::from_iter(vec![
         check(Pacing::USUAL, "puppetserver", |check| check.puppetserver = Some(of_kind())),
         check(Pacing::LOAD, "puppet-load", |check| check.puppet_load = Some(of_kind())),
+        check(Pacing::USUAL, "puppet-ca", |check| check.puppet_ca = Some(of_kind())),
+        check(Pacing::PUPPETDB, "puppetdb", |check| check.puppetdb = Some(puppetdb())),
+        check(Pacing::USUAL, "puppet3", |check| check.puppet3 = Some(of_kind())),
         check(Pacing::USUAL, "http", |check| check.http = Some(of_kind())),
         check(Pacing::SESSION, "postgres", |check| check.postgres = Some(of_kind())),
     ]);
@@ -74,6 +78,12 @@ pub(super) fn defaults() -> String {
         Ok(text) => text,
         Err(e) => unreachable!("the schema is TOML: {e}"),
     }
+}
+
+/// The table of `puppetdb`, whose port depends on another key.
+fn puppetdb() -> Spanned<schema::Puppetdb> {
+    let usual = schema::Puppetdb::default();
+    Spanned::new(0..0, schema::Puppetdb { port: Some(usual.port()), ..usual })
 }
 
 /// The table of a kind with its defaults.

@@ -3,7 +3,7 @@
 use serde_spanned::Spanned;
 
 use super::Settler;
-use crate::config::schema::{self, Encryption, TlsKeys};
+use crate::config::schema::{self, Encryption, TlsKeys, Verify};
 use crate::config::settings::{Kind, PostgresCheck, Role, Trust};
 use crate::report::{Code, Location, Problem};
 
@@ -31,8 +31,9 @@ impl Settler<'_> {
         match (postgres.tls, ca_file) {
             (Encryption::Require, Some(ca_file)) => {
                 let (client_cert, client_key) = (None, None);
-                let keys = TlsKeys { server_name: name, ca_file, client_cert, client_key };
-                return Some(self.trust(keys));
+                let (ca_file, verify) = (Some(ca_file), Spanned::new(0..0, Verify::Full));
+                let keys = TlsKeys { server_name: name, ca_file, verify, client_cert, client_key };
+                return Some(self.trust(&at, keys));
             }
             (Encryption::Require, None) if !self.is_told(at.span.clone()) => {
                 let message = "TLS needs a `ca-file` to check the server's certificate against";

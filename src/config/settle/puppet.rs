@@ -3,11 +3,11 @@
 use super::Settler;
 use crate::config::schema;
 use crate::config::settings::{Kind, LoadCheck};
-use crate::report::{Code, Problem};
+use crate::report::{Code, Location, Problem};
 
 impl Settler<'_> {
-    pub(super) fn puppet_load(&mut self, load: schema::PuppetLoad) -> Kind {
-        let trust = self.trust(load.tls_keys());
+    pub(super) fn puppet_load(&mut self, at: &Location, load: schema::PuppetLoad) -> Kind {
+        let trust = self.trust(at, load.tls_keys());
         let saturated = self.located(load.saturated);
         if saturated.value.0 < load.busy.0 {
             let message = "`saturated` is shorter than `busy`";
