@@ -65,13 +65,19 @@ impl Lineup {
     }
 }
 
-const LEAST_LIVE: Standing = Standing::Live(Presence::NONE);
+/// Whoever is to have nothing of its part is not live enough to keep a pool from failing open.
+const LEAST_LIVE: Standing = match Presence::percent(1) {
+    Some(least) => Standing::Live(least),
+    None => Standing::LIVE,
+};
 
 /// What is answered where there are too few even with the doubtful ones.
 fn open(pool: &Pool, standings: &[Standing], last: Option<&Lineup>) -> Vec<Presence> {
     match (pool.fail_open, last) {
         (FailOpen::None, _) => on_stage(pool, from(standings, LEAST_LIVE)),
-        (FailOpen::LastLive, Some(last)) if last.count() > 0 => last.answered.clone(),
+        (FailOpen::LastLive, Some(last)) if last.count() > 0 => {
+            last.answered.iter().copied().map(whole).collect()
+        }
         (FailOpen::All | FailOpen::LastLive, _) => {
             let undrained = from(standings, Standing::Down);
             let nobody = !undrained.iter().any(|presence| presence.is_some());
@@ -80,14 +86,19 @@ fn open(pool: &Pool, standings: &[Standing], last: Option<&Lineup>) -> Vec<Prese
     }
 }
 
-/// Those that are at least so good.
+/// Those that are at least so good. Where these are others than the live, a live one is not spared for their sake.
 fn from(standings: &[Standing], least: Standing) -> Vec<Presence> {
     let presence = |standing: &Standing| match *standing {
-        Standing::Live(presence) => presence,
-        standing if standing >= least => Presence::FULL,
-        _ => Presence::NONE,
+        standing if standing < least => Presence::NONE,
+        Standing::Live(presence) if least.is_live() => presence,
+        _ => Presence::FULL,
     };
     standings.iter().map(presence).collect()
+}
+
+/// All of its part, if it is answered at all.
+const fn whole(presence: Presence) -> Presence {
+    if presence.is_some() { Presence::FULL } else { Presence::NONE }
 }
 
 /// Those of them that are answered: all, or with `failover` those of the lowest tier among them.
@@ -166,6 +177,29 @@ mod tests {
             let drawn = Lineup::of(&pool, &standings, Outlook::Settled, Some(&last));
             assert_eq!(drawn, lineup(&answered, Mode::FailingOpen), "{fail_open:?} {standings:?}");
         }
+    }
+
+    #[test]
+    fn live_members_are_not_spared_for_the_sake_of_others() {
+        let part = |percent| Presence::percent(percent).unwrap();
+        let last = lineup(&[FULL, part(10), NONE], Mode::Live);
+        for (fail_open, answered) in [
+            (FailOpen::All, [FULL, FULL, FULL]),
+            (FailOpen::LastLive, [FULL, FULL, NONE]),
+            (FailOpen::None, [NONE, part(20), NONE]),
+        ] {
+            let pool = pool(Share::Count(2), fail_open);
+            let standings = [Down, Standing::Live(part(20)), Down];
+            let drawn = Lineup::of(&pool, &standings, Outlook::Settled, Some(&last));
+            assert_eq!(drawn, lineup(&answered, Mode::FailingOpen), "{fail_open:?}");
+        }
+    }
+
+    #[test]
+    fn a_pool_of_members_without_any_part_fails_open() {
+        let pool = pool(Share::Count(1), FailOpen::All);
+        let drawn = Lineup::of(&pool, &[Standing::Live(NONE), Down], Outlook::Settled, None);
+        assert_eq!(drawn, lineup(&[FULL, NONE], Mode::FailingOpen));
     }
 
     /// A database that all share is gone, and one member is dead besides.
