@@ -143,6 +143,8 @@ codes! {
     ZoneDuplicateRecord = "zone-duplicate-record",
     /// Records of one RRset with different TTLs (RFC 2181 §5.2).
     ZoneTtlMismatch = "zone-ttl-mismatch",
+    /// A check that needs itself.
+    CheckCircle = "check-circle",
     /// A check that cannot be carried out as it is.
     CheckUnusable = "check-unusable",
     /// Two zones with the same name.

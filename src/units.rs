@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 /// A time to live in seconds, at most 2^31 - 1 (RFC 2181 §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +98,15 @@ impl Presence {
     pub const fn is_some(self) -> bool {
         self.0 > 0
     }
+}
+
+/// A moment, by two clocks: what is measured goes by the steady one, what people said by the one on the wall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Since a start that is the same for all moments of a run. It never jumps.
+    pub steady: Duration,
+    /// Seconds of Unix time, until 2106. Whoever sets the clock makes it jump, either way.
+    pub unix: u32,
 }
 
 /// The most records that an answer draws from a pool: drawing looks at all members for each of them.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::config::{self, Body, Config, FailOpen, Kind, MemberKey, Policy};
+use onstage::config::{self, Body, Config, Demand, FailOpen, Kind, MemberKey, Policy, Tripwire};
 use onstage::daemon::load;
 use onstage::report::{Code, Colour, Report, Sources};
 use onstage::units::Share;
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use crate::fixtures;
 
 /// Every code that a config, or a config together with its zones, can show.
-pub const CODES: [Code; 16] = [
+pub const CODES: [Code; 17] = [
     Code::ConfigSyntax,
     Code::ConfigUnknownKey,
     Code::ConfigBadValue,
@@ -30,6 +30,7 @@ pub const CODES: [Code; 16] = [
     Code::PoolEmpty,
     Code::MemberNoAddress,
     Code::MemberUnknown,
+    Code::CheckCircle,
     Code::CheckUnusable,
 ];
 
@@ -58,7 +59,8 @@ fn a_config_may_be_very_short() {
         read("[[zone]]\nfile = \"z\"\n[[pool]]\nname = \"p.example\"\ncheck = \"puppetserver\"\n");
     let config = config.unwrap_or_else(|| panic!("{report}"));
     assert_eq!(config.zones[0].file.value, Path::new("/etc/onstage/z"));
-    let check = &config.pools[0].check;
+    let check = &config.checks["puppetserver"];
+    assert_eq!(config.pools[0].check.checks(), [check]);
     assert_eq!((check.interval, check.timeout, check.recheck), (2 * SECOND, 2 * SECOND, SECOND / 2));
     assert_eq!((check.fall.get(), check.rise.get()), (2, 2));
     let Kind::Http(http) = &check.kind else { panic!("{check:?}") };
@@ -87,9 +89,14 @@ fn every_key_has_its_effect() {
         (server.tcp.clients.get(), server.tcp.per_client.get(), server.tcp.idle),
         (10, 2, 20 * SECOND)
     );
+    let guard = &config.guard;
+    let guards: Vec<SocketAddr> =
+        ["172.16.0.1:53", "[2001:db8::1]:22"].iter().map(|addr| addr.parse().unwrap()).collect();
+    assert_eq!((&guard.addresses, guard.share), (&guards, Share::Count(3)));
+    assert_eq!(guard.max_leaving, Some(Share::Percent(25)));
     let tls = server.tls.as_ref().unwrap();
-    assert_eq!(tls.certificate.value, Path::new("/etc/onstage/server.crt"));
-    assert_eq!(tls.key.value, Path::new("/etc/onstage/server.key"));
+    assert_eq!(tls.credentials.certificate.value, Path::new("/etc/onstage/server.crt"));
+    assert_eq!(tls.credentials.key.value, Path::new("/etc/onstage/server.key"));
     let addrs = |texts: &[&str]| texts.iter().map(|addr| addr.parse().unwrap()).collect::<Vec<SocketAddr>>();
     assert_eq!(tls.dot, addrs(&["127.0.0.1:853", "[::1]:853"]));
     assert_eq!((&tls.doh, &tls.doq), (&addrs(&["127.0.0.1:443"]), &addrs(&["127.0.0.1:853"])));
@@ -97,6 +104,7 @@ fn every_key_has_its_effect() {
     let web = &config.checks["web"];
     assert_eq!((web.interval, web.timeout, web.recheck), (10 * SECOND, 3 * SECOND, SECOND / 4));
     assert_eq!((web.fall.get(), web.rise.get()), (3, 4));
+    assert_eq!((web.tripwire, config.checks["plain"].tripwire), (Tripwire::Off, Tripwire::On));
     let Kind::Http(http) = &web.kind else { panic!("{web:?}") };
     assert_eq!((http.port.get(), http.method.as_str(), http.path.as_str()), (8443, "POST", "/health?deep=1"));
     assert_eq!(http.host.as_deref(), Some("web.example.org"));
@@ -106,6 +114,16 @@ fn every_key_has_its_effect() {
     let trust = http.trust.as_ref().unwrap();
     assert_eq!(trust.server_name.as_deref(), Some("web.example.org"));
     assert_eq!(trust.ca_file.value, Path::new("/etc/onstage/ca.pem"));
+    assert_eq!(trust.credentials, None);
+    let credentials = config.checks["puppetserver"].kind.trust().unwrap().credentials.as_ref().unwrap();
+    assert_eq!(credentials.certificate.value, Path::new("/etc/onstage/agent.crt"));
+    assert_eq!(credentials.key.value, Path::new("/etc/onstage/agent.key"));
+    let check = &config.checks["puppet-load"];
+    assert_eq!((check.interval, check.timeout, check.recheck), (5 * SECOND, 5 * SECOND, SECOND));
+    assert_eq!((check.fall.get(), check.rise.get()), (2, 3));
+    let Kind::Load(load) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((load.port.get(), load.busy, load.saturated), (8142, 3 * SECOND, 40 * SECOND));
+    assert_eq!((load.busy_share.as_percent(), load.trust.server_name.as_deref()), (25, Some("puppet")));
     let pool = &config.pools[0];
     assert_eq!(
         (pool.max_answers.get(), pool.min_live, pool.fail_open),
@@ -116,9 +134,20 @@ fn every_key_has_its_effect() {
     assert_eq!(member.key.value, MemberKey::Address([172, 16, 1, 10].into()));
     assert_eq!(member.label.as_deref(), Some("puppet1"));
     assert_eq!((member.weight.get(), member.tier), (7, 2));
+    let names =
+        |demand: &Demand| -> Vec<String> { demand.checks().iter().map(|check| check.name.clone()).collect() };
+    let Demand::All(every) = &config.pools[4].check else { panic!("{:?}", config.pools[4].check) };
+    assert_eq!(names(&every[0]), ["handshake"]);
+    assert!(matches!(&every[1], Demand::Any(_)) && names(&every[1]) == ["plain", "tcp"]);
     let policies = config.pools.iter().map(|pool| pool.policy).collect::<Vec<_>>();
-    let expected =
-        [Policy::RoundRobin, Policy::Failover, Policy::Sticky, Policy::Weighted, Policy::RoundRobin];
+    let expected = [
+        Policy::RoundRobin,
+        Policy::Failover,
+        Policy::Sticky,
+        Policy::Weighted,
+        Policy::RoundRobin,
+        Policy::RoundRobin,
+    ];
     assert_eq!(policies, expected);
     assert_eq!((member.address, member.port.unwrap().get()), (Some([172, 16, 1, 11].into()), 8141));
 }
@@ -131,13 +160,17 @@ fn the_printed_defaults_are_the_defaults() {
     let printed_config = config.unwrap_or_else(|| panic!("{printed}\n{report}"));
     let short = "[[zone]]\nfile = \"z\"\n[[pool]]\nname = \"p.example\"\ncheck = \"puppetserver\"\n";
     let config = read(short).0.unwrap();
-    let said = |config: &Config| format!("{:?}", config.server);
+    let said = |config: &Config| format!("{:?} {:?}", config.server, config.guard);
     assert_eq!(said(&printed_config), said(&config));
     assert_eq!(printed_config.pools[0].max_answers, config.pools[0].max_answers);
     assert_eq!(printed_config.pools[0].min_live, config.pools[0].min_live);
     assert_eq!(printed_config.pools[0].ttl_unsettled, config.pools[0].ttl_unsettled);
     assert_eq!(printed_config.pools[0].ramp, config.pools[0].ramp);
-    assert_eq!(printed_config.pools[0].check.interval, config.pools[0].check.interval);
+    let times = |config: &Config| {
+        let check = &config.checks["puppetserver"];
+        (check.interval, check.timeout, check.recheck, check.fall, check.rise, check.tripwire)
+    };
+    assert_eq!(times(&printed_config), times(&config));
 }
 
 proptest! {

@@ -57,7 +57,7 @@ impl Stage {
         let addr: SocketAddr = listener.local_addr().expect("its address");
         let target = Target { addr, server_name: "ns1.example.org".to_owned() };
         let bundle = Authorities::from_pem(BUNDLE.as_bytes()).expect("a bundle");
-        let probers = KINDS.map(|kind| Prober::new(&check(kind), Some(&bundle)).expect("a check"));
+        let probers = KINDS.map(|kind| Prober::new(&check(kind), Some(&bundle), None).expect("a check"));
         Self { runtime, listener, target, probers: probers.into() }
     }
 

@@ -13,6 +13,7 @@ mod identity;
 mod schema;
 mod settings;
 mod settle;
+mod shown;
 mod values;
 
 use std::path::Path;
@@ -22,9 +23,10 @@ use crate::report::{Code, Problem, Report, Sources};
 pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
 pub use settings::{
-    Body, Check, Config, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool, RateLimit,
-    Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
+    Body, Check, Config, Credentials, Demand, FailOpen, Guard, HttpCheck, Kind, LoadCheck, Located, Member,
+    MemberKey, Policy, Pool, RateLimit, Server, Tcp, TcpCheck, Tls, TlsCheck, Tripwire, Trust, ZoneFile,
 };
+pub use shown::{Shown, Watched};
 
 /// Reads the config at `path`. `None` where `report` has got an error; every problem is in it.
 pub fn read(path: &Path, sources: &mut Sources<'_>, report: &mut Report) -> Option<Config> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::name::Name;
-use crate::units::{Share, Ttl};
+use crate::units::{Presence, Share, Ttl};
 
 /// A duration above zero: `"2s"`, `"1m 30s"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -73,6 +73,27 @@ impl TryFrom<String> for TtlText {
 impl Serialize for TtlText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Stretch(Duration::from_secs(self.0.seconds().into())).serialize(serializer)
+    }
+}
+
+/// A part of what is usual: `"50%"`, at least one percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct PartText(pub(super) Presence);
+
+impl TryFrom<String> for PartText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
+        let part = percent.and_then(Presence::percent).filter(|part| part.is_some());
+        part.map(Self).ok_or_else(|| format!("`{text}` is no part, from \"1%\" to \"100%\""))
+    }
+}
+
+impl Serialize for PartText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}%", self.0.as_percent()))
     }
 }
 

@@ -7,40 +7,49 @@
 //! The sockets are bound before the first round, so that a port in use is told at once and root is dropped
 //! before anything is dialled; nothing is answered before the round has ended.
 
-mod account;
+mod certificates;
+mod clock;
 mod cookies;
 mod director;
+mod keeper;
 mod load;
 mod network;
 mod renew;
 mod state;
+mod steering;
 mod user;
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::health::Observed;
 use crate::plan::Plan;
+use crate::probe::guard::{self, Vouch};
 use crate::probe::schedule::{Ask, Event, Schedule};
-use crate::serve::{self, Addresses, BindError, Shown, Sockets};
+use crate::serve::{self, Addresses, BindError, Sockets};
 
+use clock::{Clock, unix_now};
+use keeper::Keeper;
 use renew::Renewal;
+use steering::Command;
 
-pub use director::Director;
+pub use director::{Consent, Director, Effect, Kept, Left, Refusal};
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
 pub use state::{Lease, Read, State, StateFile};
+pub use steering::{Steering, SteeringError};
 
 /// How many verdicts may wait to be judged; probes wait beyond that.
 const WAITING_VERDICTS: usize = 1024;
@@ -79,9 +88,10 @@ pub enum StartError {
 pub struct Daemon {
     addrs: Addresses,
     views: watch::Receiver<Vec<Observed>>,
+    steering: Steering,
     servers: serve::Servers,
     direction: JoinHandle<()>,
-    renewal: Option<Renewal>,
+    renewal: Renewal,
     stop: CancellationToken,
 }
 
@@ -90,7 +100,7 @@ impl Daemon {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask>) -> Result<Self, StartError> {
+    pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask + Vouch>) -> Result<Self, StartError> {
         take_all_descriptors();
         let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let sockets = serve::bind(&plan.server.listen, plan.server.tls.as_ref(), workers)?;
@@ -98,23 +108,25 @@ impl Daemon {
             user::become_user(&user.value)?;
         }
         let (file, state) = open_state(plan)?;
+        let mut keeper = Keeper::new(file);
         let (sender, mut events) = mpsc::channel(WAITING_VERDICTS);
         let schedule = Schedule::start(&plan.probes, ask, &sender);
+        let clock = Clock::start();
         let mut director = Director::new(Arc::clone(plan), &state);
-        first_round(&mut director, &mut events, plan).await;
+        first_round(&mut director, &mut events, plan, clock).await;
         let views = director.views();
         let addrs = sockets.local_addrs();
-        keep_now(&file, &director.state()); // before the first answer: a serial that is given is never given again
-        let shown = plan.identity.as_ref().map(Shown::new);
-        let servers = open(&mut director, &state, sockets, plan, shown.as_ref())?;
+        keeper.keep_now(&director.state()); // before the first answer: a serial that is given is never given again
+        let servers = open(&mut director, &state, sockets, plan, clock)?;
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
-        let direction = tokio::spawn(direct(director, events, schedule, file, stop.clone()));
-        let renewal = plan.server.tls.as_ref().zip(shown).map(|(tls, shown)| Renewal::new(tls, shown));
-        if let Some(renewal) = renewal.clone() {
-            tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.run()));
-        }
-        Ok(Self { addrs, views, servers, direction, renewal, stop })
+        let (steering, commands) = Steering::new();
+        let answers = post_guards(&director, plan, ask, &stop);
+        let inbox = Inbox { events, commands, answers };
+        let direction = tokio::spawn(direct(director, inbox, schedule, keeper, clock, stop.clone()));
+        let renewal = Renewal::new(&plan.watched);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.clone().run()));
+        Ok(Self { addrs, views, steering, servers, direction, renewal, stop })
     }
 
     /// The addresses it answers on over UDP and TCP.
@@ -132,11 +144,14 @@ impl Daemon {
         self.views.clone()
     }
 
-    /// Reads the certificate and its key again, if they have changed; otherwise that happens every few seconds.
+    /// The way to give orders while it runs.
+    pub fn steering(&self) -> Steering {
+        self.steering.clone()
+    }
+
+    /// Reads certificates and their keys again, if they have changed; otherwise that happens every few seconds.
     pub async fn renew(&self) {
-        if let Some(renewal) = &self.renewal {
-            renewal.look().await;
-        }
+        self.renewal.look().await;
     }
 
     /// Stops probing, answers what has arrived, keeps what the next run should know.
@@ -159,11 +174,13 @@ fn take_all_descriptors() {
 }
 
 /// Judges verdicts until every member has one, or `first-round` has passed.
-async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>, plan: &Plan) {
+async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>, plan: &Plan, clock: Clock) {
     let end = Instant::now() + plan.server.first_round;
     while !director.is_informed() {
         match timeout_at(end, events.recv()).await {
-            Ok(Some(event)) => judge(director, event),
+            Ok(Some(event)) => {
+                judge(director, event, clock);
+            }
             Ok(None) => return,
             Err(_elapsed) => {
                 warn!(
@@ -175,9 +192,15 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
     }
 }
 
-fn judge(director: &mut Director, event: Event) {
-    let pace = director.judge(event.probe, &event.finding, unix_now());
-    let _ = event.pace.send(pace); // a probe that was stopped meanwhile does not care
+/// What changed that is to be kept is told by the director's views.
+fn judge(director: &mut Director, event: Event, clock: Clock) -> Kept {
+    match event {
+        Event::Found { probe, finding, pace } => {
+            let _ = pace.send(director.judge(probe, &finding, clock.now())); // a probe that was stopped does not care
+        }
+        Event::Overdue { probe } => director.expect(probe, clock.now()),
+    }
+    Kept::Same
 }
 
 fn open(
@@ -185,15 +208,10 @@ fn open(
     state: &State,
     sockets: Sockets,
     plan: &Plan,
-    shown: Option<&Shown>,
+    clock: Clock,
 ) -> Result<serve::Servers, StartError> {
-    let publisher = director.open(state, unix_now());
-    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, shown)?)
-}
-
-/// Seconds of Unix time, until 2106 (RFC 9018 §4.3 counts as this does).
-fn unix_now() -> u32 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
+    let publisher = director.open(state, clock.now());
+    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, plan.shown.as_ref())?)
 }
 
 fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
@@ -211,25 +229,59 @@ fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
     Ok((file, state))
 }
 
-/// Judges verdicts until it is stopped. The state file is written beside that, never in its way.
+/// What the director is told.
+struct Inbox {
+    events: mpsc::Receiver<Event>,
+    commands: mpsc::Receiver<Command>,
+    /// The guards that answered.
+    answers: mpsc::Receiver<SocketAddr>,
+}
+
+/// Lets the guards be asked while the director suspects itself, and once at the start: one that never answers is told.
+fn post_guards(
+    director: &Director,
+    plan: &Plan,
+    vouch: &Arc<impl Vouch>,
+    stop: &CancellationToken,
+) -> mpsc::Receiver<SocketAddr> {
+    let (told, answers) = mpsc::channel(1);
+    let (guards, interval) = (plan.guard.addresses.clone(), director.guard_interval());
+    if !guards.is_empty() && !plan.probes.is_empty() {
+        let inspection = guard::inspect(guards.clone(), Arc::clone(vouch), interval);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(inspection));
+        let watch = guard::stand(guards, Arc::clone(vouch), interval, director.suspicion(), told);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watch));
+    }
+    answers
+}
+
+/// Judges verdicts and takes orders until it is stopped.
 async fn direct(
     mut director: Director,
-    mut events: mpsc::Receiver<Event>,
+    mut inbox: Inbox,
     schedule: Schedule,
-    file: StateFile,
+    keeper: Keeper,
+    clock: Clock,
     stop: CancellationToken,
 ) {
     let mut views = director.views();
-    let (states, to_keep) = watch::channel(State::default());
-    let keeper = tokio::spawn(keep(file, to_keep));
+    let (states, to_keep) = watch::channel(director.state());
+    let keeper = tokio::spawn(keeper.keep(to_keep));
     let mut secrets = interval(SECRET_LIFE); // its first tick is now
     secrets.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let kept = tokio::select! {
             () = stop.cancelled() => break,
-            Some(event) = events.recv() => judge(&mut director, event),
+            Some(event) = inbox.events.recv() => judge(&mut director, event, clock),
+            Some(command) = inbox.commands.recv() => command.carry_out(&mut director, clock.now()),
+            Some(_guard) = inbox.answers.recv() => vouched(&mut director, clock),
+            () = wait(director.wakes_in(clock.now())) => director.wake(clock.now()),
+            () = wait(left(director.next_look(), clock)) => look(&mut director, clock),
             _ = secrets.tick(), if director.makes_secrets() => roll_secrets(&mut director),
-            Ok(()) = views.changed() => drop(states.send_replace(director.state())),
+            Ok(()) = views.changed() => Kept::Changed,
+        };
+        if kept == Kept::Changed {
+            states.send_replace(director.state());
         }
     }
     schedule.stop().await;
@@ -238,24 +290,33 @@ async fn direct(
     let _ = keeper.await;
 }
 
-fn roll_secrets(director: &mut Director) {
+fn vouched(director: &mut Director, clock: Clock) -> Kept {
+    director.vouched(clock.now());
+    Kept::Same
+}
+
+fn look(director: &mut Director, clock: Clock) -> Kept {
+    director.look(clock.now());
+    Kept::Same
+}
+
+/// How long it is until then, by the steady clock.
+fn left(at: Option<Duration>, clock: Clock) -> Option<Duration> {
+    Some(at?.saturating_sub(clock.now().steady))
+}
+
+/// For so long; `None`: for ever.
+async fn wait(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => sleep(pause).await,
+        None => pending().await,
+    }
+}
+
+fn roll_secrets(director: &mut Director) -> Kept {
     match cookies::make() {
         Ok(newest) => director.roll_secrets(newest),
         Err(e) => error!(%e, "no random numbers for DNS cookies: they stay as they are"),
     }
-}
-
-/// Writes each new state, or the newest of those that came while the disk was busy.
-async fn keep(file: StateFile, mut states: watch::Receiver<State>) {
-    let file = Arc::new(file);
-    while states.changed().await.is_ok() {
-        let (file, state) = (Arc::clone(&file), states.borrow_and_update().clone());
-        let _ = spawn_blocking(move || keep_now(&file, &state)).await;
-    }
-}
-
-fn keep_now(file: &StateFile, state: &State) {
-    if let Err(e) = file.write(state) {
-        error!(file = %file.path().display(), %e, "cannot keep state");
-    }
+    Kept::Same
 }

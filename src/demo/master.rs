@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::ca::Identity;
+use super::jrubies::Jrubies;
 
 const BACKLOG: u32 = 64;
 
@@ -59,6 +60,7 @@ struct Mind {
     identity: Mutex<Option<Identity>>,
     script: Mutex<VecDeque<Say>>,
     manner: Mutex<Say>,
+    jrubies: Mutex<Jrubies>,
     requests: AtomicUsize,
     frozen: watch::Sender<bool>,
 }
@@ -73,6 +75,7 @@ impl Master {
             identity: Mutex::new(identity),
             script: Mutex::default(),
             manner: Mutex::new(Say::Running),
+            jrubies: Mutex::default(),
             requests: AtomicUsize::new(0),
             frozen: watch::Sender::new(false),
         });
@@ -99,6 +102,11 @@ impl Master {
     /// What it says when there is no script.
     pub fn always_say(&self, manner: Say) {
         *lock(&self.mind.manner) = manner;
+    }
+
+    /// What it tells of its JRuby instances while it is running.
+    pub fn occupy(&self, jrubies: Jrubies) {
+        *lock(&self.mind.jrubies) = jrubies;
     }
 
     /// From the next connection on it shows another certificate.
@@ -185,6 +193,7 @@ impl Mind {
             "/" | "/status/v1/simple" | "/status/v1/simple/server" | "/status/v1/simple/master"
         );
         let text = match manner {
+            Say::Running if path.starts_with(Jrubies::PATH) => http(200, &lock(&self.jrubies).told()),
             Say::Running | Say::Slow(_) if !known => http(404, "not found"),
             Say::Running => http(200, "running"),
             Say::Slow(pause) => {

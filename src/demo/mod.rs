@@ -7,6 +7,7 @@
 
 mod ca;
 mod client;
+mod jrubies;
 mod master;
 mod play;
 mod stage;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 pub use ca::{Identity, SiteCa, Validity};
 pub use client::addresses;
+pub use jrubies::Jrubies;
 pub use master::{Master, Say};
 
 use play::Play;

@@ -1,4 +1,4 @@
-//! What verdicts add up to: a small state machine, and nothing else.
+//! What verdicts add up to: a small state machine; and who watches that there are verdicts.
 //!
 //! It knows no member, no clock and no socket. A verdict goes in, the new state and whether the verdict was
 //! expected come out.
@@ -11,12 +11,24 @@
 //!     └──────────────────────────── fail, leaving ────────────────────────────────┘
 //! ```
 
+mod evidence;
+mod guard;
+mod leaves;
+mod load;
 mod machine;
+mod order;
 mod ramp;
+mod silence;
 mod standing;
 mod verdict;
+mod vigil;
 
+pub use evidence::Evidence;
+pub use guard::{Guard, Rules, Ruling, Turn};
+pub use load::{Access, Burden, Level, Limits, Load};
 pub use machine::{Observed, Pace, Thresholds};
+pub use order::{BadRemark, Draft, Order, Remark, Word};
 pub use ramp::{Rise, ramp};
 pub use standing::Standing;
 pub use verdict::{Reason, Told, Verdict};
+pub use vigil::Vigil;

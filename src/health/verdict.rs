@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Load;
+
 /// What one probe found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -9,7 +11,8 @@ pub enum Verdict {
     Pass,
     /// It cannot, as far as this probe saw.
     Fail(Reason),
-    /// It says itself that it is starting or stopping: no need to ask again.
+    /// It says itself that it is starting or stopping, or its kernel does, which closed the connection and refuses the
+    /// next: no need to ask again.
     Leaving(Reason),
 }
 
@@ -28,6 +31,8 @@ impl Verdict {
 pub struct Told {
     /// Which version of the site's code it serves.
     pub version: Option<String>,
+    /// How busy it is.
+    pub load: Option<Load>,
 }
 
 macro_rules! reasons {
@@ -50,9 +55,15 @@ macro_rules! reasons {
 
 impl Reason {
     /// Whether the member answers all the same, and what is wrong may be wrong with all of them at once: a database
-    /// or a deployment that they share.
+    /// or a deployment that they share, or what the prober may ask them.
     pub const fn is_doubt(self) -> bool {
-        matches!(self, Self::ServiceState)
+        matches!(self, Self::ServiceState | Self::Overloaded)
+    }
+
+    /// Whether it is not one of the site's members at all, as far as its certificate tells. A new agent that meets such a
+    /// one trusts it for good.
+    pub const fn is_foreign(self) -> bool {
+        matches!(self, Self::TlsUntrusted | Self::TlsWrongName)
     }
 }
 
@@ -85,6 +96,8 @@ reasons! {
     HttpBody = "http-body",
     /// The service says of itself that it is not running.
     ServiceState = "service-state",
+    /// Who asks it waits for long, or is sent away.
+    Overloaded = "overloaded",
     /// The prober itself could not probe: no descriptor, no memory, no permission.
     Prober = "prober",
 }

@@ -13,7 +13,7 @@ use super::{Failure, Target, tls};
 use crate::config::{Body, HttpCheck};
 use crate::health::{Reason, Verdict};
 
-/// The most of a body that is read.
+/// The most of a body that is read, unless said otherwise.
 const BODY: usize = 64 * 1024;
 /// The most bytes of headers that are read.
 const HEADERS: usize = 32 * 1024;
@@ -29,6 +29,8 @@ pub(super) struct Request {
     headers: HeaderMap,
     status: Vec<(u16, u16)>,
     body: Option<Body>,
+    /// The most of a body that is read.
+    most: usize,
 }
 
 /// What came back.
@@ -56,7 +58,20 @@ impl Request {
             headers.insert(name, value(text)?);
         }
         let host = check.host.as_deref().map(value).transpose()?;
-        Ok(Self { method, path, host, headers, status: check.status.clone(), body: check.body.clone() })
+        Ok(Self {
+            method,
+            path,
+            host,
+            headers,
+            status: check.status.clone(),
+            body: check.body.clone(),
+            most: BODY,
+        })
+    }
+
+    /// The same, but so much of a body is read.
+    pub(super) fn reading(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// Sends it and reads the reply, as far as it matters.
@@ -98,8 +113,8 @@ impl Request {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|e| failure(&e))?;
             reply.body.extend(frame.data_ref().into_iter().flatten());
-            if reply.body.len() > BODY {
-                reply.body.truncate(BODY);
+            if reply.body.len() > self.most {
+                reply.body.truncate(self.most);
                 reply.cut = true;
                 break;
             }
@@ -138,6 +153,15 @@ fn says_running(word: &str) -> Result<(), Failure> {
 }
 
 impl Reply {
+    /// Its body, if all of it was read.
+    pub(super) fn whole(&self) -> Result<&[u8], Failure> {
+        if self.cut {
+            let message = format!("its body is longer than {} bytes", self.body.len());
+            return Err(Failure::new(Reason::BadReply, message));
+        }
+        Ok(&self.body)
+    }
+
     pub(super) fn describe(&self) -> String {
         let glimpse = &self.body[..self.body.len().min(GLIMPSE)];
         let more = if self.cut || self.body.len() > GLIMPSE { "…" } else { "" };

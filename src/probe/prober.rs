@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Failure, Finding, Step, http, tls};
-use crate::config::{Authorities, Check, Kind};
+use super::{Failure, Finding, Step, http, load, tls};
+use crate::config::{Authorities, Check, Kind, Shown};
 use crate::health::{Reason, Told, Verdict};
 
 /// Everything that a check's probes have in common, prepared once.
@@ -27,7 +27,16 @@ pub struct Prober {
 enum Means {
     Tcp,
     Tls(TlsConfig),
-    Http(Option<TlsConfig>, Arc<http::Request>),
+    Http(Option<TlsConfig>, Arc<http::Request>, Topic),
+}
+
+/// What an accepted reply is about.
+#[derive(Debug, Clone, Copy)]
+enum Topic {
+    /// That it was accepted is all there is to say.
+    Life,
+    /// How busy the member is.
+    Load,
 }
 
 type TlsConfig = Arc<rustls::ClientConfig>;
@@ -58,23 +67,37 @@ pub enum Unusable {
 }
 
 impl Prober {
-    /// Prepares `check`. `authorities`: its `ca-file`.
+    /// Prepares `check`. `authorities`: its `ca-file`; `shown`: its `client-cert`, where it has one.
     ///
     /// # Errors
     /// See [`Unusable`].
-    pub fn new(check: &Check, authorities: Option<&Authorities>) -> Result<Self, Unusable> {
+    pub fn new(
+        check: &Check,
+        authorities: Option<&Authorities>,
+        shown: Option<&Shown>,
+    ) -> Result<Self, Unusable> {
         let tls = match (check.kind.trust(), authorities) {
             (None, _) => None,
-            (Some(_), Some(authorities)) => Some(tls::client(authorities)),
+            (Some(_), Some(authorities)) => Some(tls::client(authorities, shown)),
             (Some(_), None) => return Err(Unusable::NoAuthorities(check.name.clone())),
         };
         let bad = |why| Unusable::BadRequest { check: check.name.clone(), why };
         let means = match (&check.kind, tls) {
-            (Kind::Http(check), tls) => Means::Http(tls, Arc::new(http::Request::new(check).map_err(bad)?)),
+            (Kind::Http(check), tls) => {
+                Means::Http(tls, Arc::new(http::Request::new(check).map_err(bad)?), Topic::Life)
+            }
+            (Kind::Load(check), tls) => {
+                Means::Http(tls, Arc::new(load::request(check).map_err(bad)?), Topic::Load)
+            }
             (Kind::Tls(_), Some(tls)) => Means::Tls(tls),
             (Kind::Tls(_) | Kind::Tcp(_), _) => Means::Tcp,
         };
         Ok(Self { timeout: check.timeout, means })
+    }
+
+    /// The longest that a probe takes.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
     }
 }
 
@@ -102,10 +125,12 @@ impl Probe {
         match &prober.means {
             Means::Tcp => {}
             Means::Tls(tls) => drop(self.shake_hands(tls, stream, target).await?),
-            Means::Http(None, request) => self.ask(request, stream, target).await?,
-            Means::Http(Some(tls), request) => {
+            Means::Http(None, request, topic) => {
+                return topic.read(&self.ask(request, stream, target).await?);
+            }
+            Means::Http(Some(tls), request, topic) => {
                 let stream = self.shake_hands(tls, stream, target).await?;
-                self.ask(request, stream, target).await?;
+                return topic.read(&self.ask(request, stream, target).await?);
             }
         }
         Ok(Told::default())
@@ -139,7 +164,12 @@ impl Probe {
         Ok(stream)
     }
 
-    async fn ask<S>(&mut self, request: &http::Request, stream: S, target: &Target) -> Result<(), Failure>
+    async fn ask<S>(
+        &mut self,
+        request: &http::Request,
+        stream: S,
+        target: &Target,
+    ) -> Result<http::Reply, Failure>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
@@ -148,11 +178,23 @@ impl Probe {
         let reply =
             reply.map_err(|_| Failure::new(Reason::ReplyTimeout, "asked, but the reply did not end"))??;
         self.done("reply", began, reply.describe());
-        request.judge(&reply)
+        request.judge(&reply)?;
+        Ok(reply)
     }
 
     fn done(&mut self, name: &'static str, began: Instant, seen: String) {
         self.steps.push(Step { name, seen, took: began.elapsed() });
+    }
+}
+
+impl Topic {
+    fn read(self, reply: &http::Reply) -> Result<Told, Failure> {
+        let mut told = Told::default();
+        match self {
+            Self::Life => {}
+            Self::Load => told.load = Some(load::read(reply.whole()?)?),
+        }
+        Ok(told)
     }
 }
 

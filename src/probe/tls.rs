@@ -7,19 +7,23 @@ use rustls::client::Resumption;
 use rustls::{CertificateError, ClientConfig, ClientConnection, Error};
 
 use super::Failure;
-use crate::config::Authorities;
+use crate::config::{Authorities, Shown};
 use crate::health::Reason;
 
-/// A client that trusts `authorities`, and shows no certificate of its own. Sessions are never resumed: a resumed
-/// one would not show the member's certificate again.
-pub(super) fn client(authorities: &Authorities) -> Arc<ClientConfig> {
+/// A client that trusts `authorities`, and shows what is `shown` to a member that asks for it. Sessions are never
+/// resumed: a resumed one would not show the member's certificate again.
+pub(super) fn client(authorities: &Authorities, shown: Option<&Shown>) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let versions = match versions {
         Ok(versions) => versions,
         Err(e) => unreachable!("ring speaks TLS 1.2 and 1.3: {e}"),
     };
-    let mut config = versions.with_root_certificates(Arc::clone(&authorities.0)).with_no_client_auth();
+    let trusting = versions.with_root_certificates(Arc::clone(&authorities.0));
+    let mut config = match shown {
+        Some(shown) => trusting.with_client_cert_resolver(Arc::new(shown.clone())),
+        None => trusting.with_no_client_auth(),
+    };
     config.resumption = Resumption::disabled();
     Arc::new(config)
 }

@@ -5,7 +5,7 @@
 //!       │no
 //!  enough with the doubtful? ──yes──▶ live and doubtful, failing open
 //!       │no
-//!  fail-open: all but the drained, those of before, or the live, failing open
+//!  fail-open: all but the drained and the foreign, those of before, or the live, failing open
 //! ```
 
 use crate::config::{FailOpen, Policy};
@@ -59,6 +59,16 @@ impl Lineup {
         Self { answered, mode, outlook }
     }
 
+    /// The lineup of `pool` when all that is known of its members is old: it fails open, and where that means nobody, it
+    /// stays as it is.
+    pub fn blind(pool: &Pool, standings: &[Standing], last: Option<&Self>) -> Self {
+        let answered = match (pool.fail_open, last) {
+            (FailOpen::None, Some(last)) => last.answered.clone(),
+            _ => open(pool, standings, last),
+        };
+        Self { answered, mode: Mode::FailingOpen, outlook: Outlook::Unsettled }
+    }
+
     /// How many members are answered.
     pub fn count(&self) -> usize {
         self.answered.iter().filter(|answered| answered.is_some()).count()
@@ -75,15 +85,31 @@ const LEAST_LIVE: Standing = match Presence::percent(1) {
 fn open(pool: &Pool, standings: &[Standing], last: Option<&Lineup>) -> Vec<Presence> {
     match (pool.fail_open, last) {
         (FailOpen::None, _) => on_stage(pool, from(standings, LEAST_LIVE)),
-        (FailOpen::LastLive, Some(last)) if last.count() > 0 => {
-            last.answered.iter().copied().map(whole).collect()
+        (FailOpen::LastLive, Some(last)) => {
+            let before = last.answered.iter().zip(standings).map(|(presence, &standing)| {
+                if presence.is_some() && standing != Standing::Foreign {
+                    Presence::FULL
+                } else {
+                    Presence::NONE
+                }
+            });
+            somebody(before.collect()).unwrap_or_else(|| all(standings))
         }
-        (FailOpen::All | FailOpen::LastLive, _) => {
-            let undrained = from(standings, Standing::Down);
-            let nobody = !undrained.iter().any(|presence| presence.is_some());
-            if nobody { vec![Presence::FULL; standings.len()] } else { undrained }
-        }
+        (FailOpen::All | FailOpen::LastLive, None) | (FailOpen::All, Some(_)) => all(standings),
     }
+}
+
+/// All but the drained and the foreign; where there are no others, the drained; and if everybody is foreign, it is more
+/// likely that the site has got a new CA than that nobody is left of it (`docs/design/foreign.md`).
+fn all(standings: &[Standing]) -> Vec<Presence> {
+    let somebody = |least| somebody(from(standings, least));
+    let known = somebody(Standing::Down).or_else(|| somebody(Standing::Drained));
+    known.unwrap_or_else(|| from(standings, Standing::Foreign))
+}
+
+/// `None` where nobody is answered.
+fn somebody(answered: Vec<Presence>) -> Option<Vec<Presence>> {
+    answered.iter().any(|presence| presence.is_some()).then_some(answered)
 }
 
 /// Those that are at least so good. Where these are others than the live, a live one is not spared for their sake.
@@ -94,11 +120,6 @@ fn from(standings: &[Standing], least: Standing) -> Vec<Presence> {
         _ => Presence::FULL,
     };
     standings.iter().map(presence).collect()
-}
-
-/// All of its part, if it is answered at all.
-const fn whole(presence: Presence) -> Presence {
-    if presence.is_some() { Presence::FULL } else { Presence::NONE }
 }
 
 /// Those of them that are answered: all, or with `failover` those of the lowest tier among them.
@@ -126,7 +147,7 @@ mod tests {
     use super::*;
     use crate::name::Name;
     use crate::units::{Share, Ttl};
-    use Standing::{Doubtful, Down, Drained};
+    use Standing::{Doubtful, Down, Drained, Foreign};
 
     const LIVE: Standing = Standing::LIVE;
     const FULL: Presence = Presence::FULL;
@@ -172,6 +193,12 @@ mod tests {
             (FailOpen::None, [Down, Down, LIVE], [NONE, NONE, FULL]),
             (FailOpen::All, [Down, Drained, Down], [FULL, NONE, FULL]),
             (FailOpen::All, [Drained, Drained, Drained], [FULL, FULL, FULL]),
+            (FailOpen::All, [Down, Foreign, Down], [FULL, NONE, FULL]),
+            (FailOpen::All, [Drained, Foreign, Foreign], [FULL, NONE, NONE]),
+            (FailOpen::All, [Foreign, Foreign, Foreign], [FULL, FULL, FULL]),
+            (FailOpen::LastLive, [Foreign, Down, Down], [NONE, NONE, FULL]),
+            (FailOpen::LastLive, [Foreign, Down, Foreign], [NONE, FULL, NONE]),
+            (FailOpen::None, [Foreign, Foreign, Foreign], [NONE, NONE, NONE]),
         ] {
             let pool = pool(Share::Percent(50), fail_open);
             let drawn = Lineup::of(&pool, &standings, Outlook::Settled, Some(&last));
@@ -213,6 +240,21 @@ mod tests {
             let pool = pool(Share::Count(1), fail_open);
             let drawn = Lineup::of(&pool, &[Doubtful, Down, Doubtful], Outlook::Settled, None);
             assert_eq!(drawn, lineup(&answered, Mode::FailingOpen), "{fail_open:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_leaves_because_nobody_looks() {
+        let last = lineup(&[FULL, NONE, NONE], Mode::Live);
+        for (fail_open, answered) in [
+            (FailOpen::All, [FULL, FULL, NONE]),
+            (FailOpen::LastLive, [FULL, NONE, NONE]),
+            (FailOpen::None, [FULL, NONE, NONE]),
+        ] {
+            let pool = pool(Share::Count(0), fail_open);
+            let drawn = Lineup::blind(&pool, &[LIVE, Down, Drained], Some(&last));
+            let expected = Lineup { outlook: Outlook::Unsettled, ..lineup(&answered, Mode::FailingOpen) };
+            assert_eq!(drawn, expected, "{fail_open:?}");
         }
     }
 

@@ -4,7 +4,11 @@
 //! (`"2s"`, `"500ms"`). What values may be is told by their types; how they hang together, by `settle.rs`.
 
 mod check;
+mod encrypted;
+mod guard;
+mod pacing;
 mod pool;
+mod puppet;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -19,14 +23,24 @@ use serde_spanned::Spanned;
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use check::{Check, Http, Https, Puppetserver};
+pub(super) use encrypted::TlsKeys;
+pub(super) use guard::Guard;
+pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
+pub(super) use puppet::PuppetLoad;
 pub(super) use tls::Tls;
+
+/// Where Puppet keeps the CA bundle that a node trusts.
+const PUPPET_CA: &str = "/etc/puppetlabs/puppet/ssl/certs/ca.pem";
+/// Puppet Server's port.
+const PUPPET_PORT: NonZeroU16 = port(8140);
 
 /// The whole file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct File {
     pub(super) server: Server,
+    pub(super) guard: Guard,
     pub(super) zone: Vec<Zone>,
     pub(super) check: BTreeMap<Spanned<String>, Check>,
     pub(super) pool: Vec<Pool>,

@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Located;
+use super::{Credentials, LoadCheck, Located};
 
 /// `[check.NAME]`: how members are probed.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +21,19 @@ pub struct Check {
     pub fall: NonZeroU32,
     /// Passes in a row until up.
     pub rise: NonZeroU32,
+    /// Whether an idle connection is held to each member.
+    pub tripwire: Tripwire,
     /// What is asked.
     pub kind: Kind,
+}
+
+/// An idle connection to a member, whose loss is a reason to probe now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tripwire {
+    /// It is held while the member is up.
+    On,
+    /// There is none.
+    Off,
 }
 
 /// What a check asks.
@@ -34,6 +45,8 @@ pub enum Kind {
     Tls(TlsCheck),
     /// `http`, `https`, `puppetserver`: one request and what the reply must be.
     Http(HttpCheck),
+    /// `puppet-load`: how busy Puppet Server's JRuby instances are.
+    Load(LoadCheck),
 }
 
 /// Settings of a `tcp` check.
@@ -52,13 +65,15 @@ pub struct TlsCheck {
     pub trust: Trust,
 }
 
-/// How a member's certificate is judged.
+/// How a member's certificate is judged, and what is shown to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trust {
     /// The name it must carry; `None`: the name of the pool, or an SRV record's target.
     pub server_name: Option<String>,
     /// The bundle it must lead to, PEM, with intermediates.
     pub ca_file: Located<PathBuf>,
+    /// Shown to members that ask for a certificate; `None`: they get none.
+    pub credentials: Option<Credentials>,
 }
 
 /// Settings of an `http`, `https` or `puppetserver` check.
@@ -100,6 +115,7 @@ impl Kind {
             Self::Tcp(tcp) => tcp.port,
             Self::Tls(tls) => tls.port,
             Self::Http(http) => http.port,
+            Self::Load(load) => load.port,
         }
     }
 
@@ -109,6 +125,7 @@ impl Kind {
             Self::Tcp(_) => None,
             Self::Tls(tls) => Some(&tls.trust),
             Self::Http(http) => http.trust.as_ref(),
+            Self::Load(load) => Some(&load.trust),
         }
     }
 

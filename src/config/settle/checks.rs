@@ -1,58 +1,82 @@
 //! `[check.NAME]`: the one kind that a check has, and what it asks.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_spanned::Spanned;
 
 use super::Settler;
-use crate::config::decode::nearest;
-use crate::config::schema;
-use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Trust};
+use super::demands::{How, Join, Table};
+use crate::config::schema::{self, Pacing};
+use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Tripwire};
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
-const BUILT_IN: [&str; 5] = ["puppetserver", "http", "https", "tls", "tcp"];
+pub(super) const BUILT_IN: [&str; 6] = ["puppetserver", "puppet-load", "http", "https", "tls", "tcp"];
+
+/// What stands in the table of a check.
+enum Form {
+    Kind(Box<Kind>),
+    Join(How, Spanned<Vec<Spanned<String>>>),
+}
 
 impl Settler<'_> {
-    pub(super) fn check_of(
+    pub(super) fn check(&mut self, name: &str, at: Location, check: schema::Check) -> Table {
+        let written = check.written();
+        match self.form(name, at, check) {
+            Some(Form::Kind(kind)) => {
+                let Pacing { interval, timeout, recheck, fall, rise, tripwire } = written.or(usual(&kind));
+                let (name, kind) = (name.to_owned(), *kind);
+                let (interval, timeout, recheck) = (interval.0, timeout.0, recheck.0);
+                let tripwire = if tripwire { Tripwire::On } else { Tripwire::Off };
+                Table::Check(Arc::new(Check { name, interval, timeout, recheck, fall, rise, tripwire, kind }))
+            }
+            Some(Form::Join(how, names)) => self.join_table(how, names, &written.places()),
+            None => Table::Bad,
+        }
+    }
+
+    /// `idle`: keys that say nothing beside `all` or `any`, with their places where they are written.
+    fn join_table(
         &mut self,
-        name: &Located<String>,
-        checks: &mut BTreeMap<String, Arc<Check>>,
-    ) -> Option<Arc<Check>> {
-        let Located { value: name, at } = name;
-        if let Some(check) = checks.get(name) {
-            return Some(Arc::clone(check));
+        how: How,
+        names: Spanned<Vec<Spanned<String>>>,
+        idle: &[(&str, Range<usize>)],
+    ) -> Table {
+        let at = self.at(&names);
+        for (key, span) in idle {
+            let place = Location { source: self.source, span: span.clone() };
+            let message = format!("`{key}` has no effect beside `{}`", how.as_str());
+            let problem = Problem::error(Code::ConfigConflict, place, message);
+            self.report.push(problem.related(at.clone(), "these checks have their own"));
         }
-        if BUILT_IN.contains(&name.as_str()) {
-            let check = Arc::new(self.check(name, at.clone(), schema::Check::default())?);
-            checks.insert(name.clone(), Arc::clone(&check));
-            return Some(check);
+        let names: Vec<Located<String>> =
+            names.into_inner().into_iter().map(|name| self.located(name)).collect();
+        for (i, again) in names.iter().enumerate() {
+            if let Some(first) = names[..i].iter().find(|first| first.value == again.value) {
+                let message = format!("the check `{}` is named twice", again.value);
+                let problem = Problem::error(Code::ConfigDuplicate, again.at.clone(), message);
+                self.report.push(problem.label("again here").related(first.at.clone(), "first here"));
+            }
         }
-        let known: Vec<&str> = checks.keys().map(String::as_str).chain(BUILT_IN).collect();
-        let problem =
-            Problem::error(Code::ConfigUnknownName, at.clone(), format!("there is no check `{name}`"));
-        let problem = match nearest(name, &known) {
-            Some(nearest) => problem.help(format!("there is a check `{nearest}`")),
-            None => problem.help(format!("add a table [check.{name}]")),
-        };
-        self.report.push(problem);
-        None
+        if !names.is_empty() {
+            return Table::Join(Join { how, at, names });
+        }
+        if !self.is_told(at.span.clone()) {
+            let message = format!("`{}` names no check", how.as_str());
+            self.report.push(Problem::error(Code::ConfigBadValue, at, message));
+        }
+        Table::Bad
     }
 
-    pub(super) fn check(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Check> {
-        let (interval, timeout, recheck) = (check.interval.0, check.timeout.0, check.recheck.0);
-        let (fall, rise) = (check.fall, check.rise);
-        let kind = self.kind(name, at, check)?;
-        Some(Check { name: name.to_owned(), interval, timeout, recheck, fall, rise, kind })
-    }
-
-    /// The one kind that a check has.
-    fn kind(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Kind> {
+    /// The one kind that a check has, or the checks that it joins.
+    fn form(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Form> {
         let mut kinds: Vec<(Location, Kind)> = Vec::new();
         if let Some(puppetserver) = check.puppetserver {
-            kinds.push((self.at(&puppetserver), self.puppetserver(puppetserver.into_inner())));
+            kinds.push((self.at(&puppetserver), self.puppetserver(puppetserver.get_ref())));
+        }
+        if let Some(load) = check.puppet_load {
+            kinds.push((self.at(&load), self.puppet_load(load.into_inner())));
         }
         if let Some(http) = check.http {
             kinds.push((self.at(&http), self.http(http)));
@@ -62,16 +86,21 @@ impl Settler<'_> {
         }
         if let Some(tls) = check.tls {
             let (at, tls) = (self.at(&tls), tls.into_inner());
-            let trust = self.trust(tls.server_name, tls.ca_file);
+            let trust = self.trust(tls.tls_keys());
             kinds.push((at, Kind::Tls(TlsCheck { port: tls.port, trust })));
         }
         if let Some(tcp) = check.tcp {
             kinds.push((self.at(&tcp), Kind::Tcp(TcpCheck { port: tcp.get_ref().port })));
         }
-        kinds.sort_by_key(|(at, _)| at.span.start);
-        let mut kinds = kinds.into_iter();
-        match (kinds.next(), kinds.next()) {
-            (Some((_, kind)), None) => Some(kind),
+        let mut forms: Vec<(Location, Form)> =
+            kinds.into_iter().map(|(at, kind)| (at, Form::Kind(Box::new(kind)))).collect();
+        for (how, names) in [(How::All, check.all), (How::Any, check.any)] {
+            forms.extend(names.map(|names| (self.at(&names), Form::Join(how, names))));
+        }
+        forms.sort_by_key(|(at, _)| at.span.start);
+        let mut forms = forms.into_iter();
+        match (forms.next(), forms.next()) {
+            (Some((_, form)), None) => Some(form),
             (Some((first, _)), Some((second, _))) => {
                 let problem =
                     Problem::error(Code::ConfigConflict, second, format!("the check `{name}` has two kinds"));
@@ -79,7 +108,7 @@ impl Settler<'_> {
                 None
             }
             (None, _) if self.is_excused(&at) => None,
-            (None, _) => self.built_in(name, at),
+            (None, _) => self.built_in(name, at).map(|kind| Form::Kind(Box::new(kind))),
         }
     }
 
@@ -87,14 +116,20 @@ impl Settler<'_> {
     fn is_excused(&self, at: &Location) -> bool {
         let start = at.span.start;
         let end = self.tables.iter().copied().filter(|&table| table > start).min().unwrap_or(usize::MAX);
+        self.is_told(start..end)
+    }
+
+    /// Whether there was a problem in this part of the file.
+    fn is_told(&self, part: Range<usize>) -> bool {
         let mut places = self.report.problems().iter().filter_map(|problem| problem.at.as_ref());
-        places.any(|place| (start..end).contains(&place.span.start))
+        places.any(|place| part.contains(&place.span.start))
     }
 
     /// The kind of a check that has no table of one: the one it is named after.
     fn built_in(&mut self, name: &str, at: Location) -> Option<Kind> {
         match name {
-            "puppetserver" => Some(self.puppetserver(schema::Puppetserver::default())),
+            "puppetserver" => Some(self.puppetserver(&schema::Puppetserver::default())),
+            "puppet-load" => Some(self.puppet_load(schema::PuppetLoad::default())),
             "http" => Some(self.http(Spanned::new(0..0, schema::Http::default()))),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
             "tcp" => self.needs(name, at, "port = ..."),
@@ -102,7 +137,9 @@ impl Settler<'_> {
                 let problem =
                     Problem::error(Code::ConfigMissingKey, at, format!("the check `{name}` has no kind"));
                 self.report.push(
-                    problem.label("how is it probed?").help(format!("add one of: {}", BUILT_IN.join(", "))),
+                    problem
+                        .label("how is it probed?")
+                        .help(format!("add one of: {}, all, any", BUILT_IN.join(", "))),
                 );
                 None
             }
@@ -116,10 +153,10 @@ impl Settler<'_> {
         None
     }
 
-    fn puppetserver(&mut self, check: schema::Puppetserver) -> Kind {
+    fn puppetserver(&mut self, check: &schema::Puppetserver) -> Kind {
         Kind::Http(HttpCheck {
             port: check.port,
-            trust: Some(self.trust(check.server_name, check.ca_file)),
+            trust: Some(self.trust(check.tls_keys())),
             method: "GET".to_owned(),
             path: format!("/status/v1/simple/{}", check.service),
             host: None,
@@ -147,41 +184,14 @@ impl Settler<'_> {
 
     fn https(&mut self, https: Spanned<schema::Https>) -> Kind {
         let at = self.at(&https);
-        let schema::Https {
-            port,
-            path,
-            method,
-            host,
-            headers,
-            status,
-            body,
-            body_contains,
-            server_name,
-            ca_file,
-        } = https.into_inner();
+        let https = https.into_inner();
+        let trust = Some(self.trust(https.tls_keys()));
+        let schema::Https { port, path, method, host, headers, status, body, body_contains, .. } = https;
         let http = schema::Http { port, path, method, host, headers, status, body, body_contains };
-        let trust = Some(self.trust(server_name, ca_file));
         match self.http(Spanned::new(at.span, http)) {
             Kind::Http(http) => Kind::Http(HttpCheck { trust, ..http }),
             other => other,
         }
-    }
-
-    fn trust(&mut self, server_name: Option<Spanned<String>>, ca_file: Spanned<PathBuf>) -> Trust {
-        let server_name = server_name.and_then(|name| {
-            let Located { value, at } = self.located(name);
-            let name = rustls::pki_types::ServerName::try_from(value.clone());
-            if name.is_ok() {
-                return Some(value);
-            }
-            self.report.push(Problem::error(
-                Code::ConfigBadValue,
-                at,
-                format!("`{value}` is no server name"),
-            ));
-            None
-        });
-        Trust { server_name, ca_file: self.path(ca_file) }
     }
 
     fn body(&mut self, at: Location, is: Option<String>, contains: Option<String>) -> Option<Body> {
@@ -196,5 +206,13 @@ impl Settler<'_> {
             }
             (is, contains) => is.map(Body::Is).or(contains.map(Body::Contains)),
         }
+    }
+}
+
+/// How often members are asked with a check of this kind where its table does not say it.
+const fn usual(kind: &Kind) -> Pacing {
+    match kind {
+        Kind::Load(_) => Pacing::LOAD,
+        Kind::Tcp(_) | Kind::Tls(_) | Kind::Http(_) => Pacing::USUAL,
     }
 }

@@ -1,0 +1,118 @@
+//! What the director says in the log: one line for each transition.
+
+use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
+
+use tracing::{info, warn};
+
+use crate::health::{Level, Load, Observed, Order, Remark, Verdict};
+use crate::plan::{Pool, Probe};
+use crate::probe::Finding;
+use crate::snapshot::{Lineup, Mode};
+
+/// A member went up or down.
+pub(super) fn transition(probe: &Probe, before: Observed, after: Observed, finding: &Finding) {
+    let (member, check) = (probe.target, &probe.check.name);
+    let (was, now) = (before.as_str(), after.as_str());
+    match finding.verdict {
+        Verdict::Pass => info!(%member, check, was, now, "member"),
+        Verdict::Fail(reason) | Verdict::Leaving(reason) => {
+            warn!(%member, check, was, now, %reason, detail = finding.detail, "member");
+        }
+    }
+}
+
+/// A member got busier, or calmer.
+pub(super) fn load(probe: &Probe, before: Level, after: Level, load: Option<Load>) {
+    let (member, check) = (probe.target, &probe.check.name);
+    let (was, now, load) = (before.as_str(), after.as_str(), load.map(|load| load.to_string()));
+    match after {
+        Level::Saturated => warn!(%member, check, was, now, load, "member is overloaded"),
+        Level::Calm | Level::Busy => info!(%member, check, was, now, load, "member"),
+    }
+}
+
+/// Nothing was heard of so many probes for so long that what they said is old.
+pub(super) fn stale(probes: usize, of: usize) {
+    warn!(probes, of, "the prober has stalled: verdicts are stale, and pools without another fail open");
+}
+
+/// Something is heard of all probes again.
+pub(super) fn fresh() {
+    info!("the prober is back: no verdict is stale");
+}
+
+/// Others of a pool are answered than before; `blind`: all of its verdicts are stale.
+pub(super) fn lineup(pool: &Pool, lineup: &Lineup, blind: bool) {
+    let answered: Vec<&str> = pool
+        .members
+        .iter()
+        .zip(&lineup.answered)
+        .filter(|(_, presence)| presence.is_some())
+        .map(|(m, _)| m.label.as_str())
+        .collect();
+    let (pool, kind, answered) = (&pool.name, pool.record_type, answered.join(" "));
+    match lineup.mode {
+        Mode::Live => info!(%pool, %kind, answered, "pool"),
+        Mode::FailingOpen if blind => {
+            warn!(%pool, %kind, answered, "pool fails open: its verdicts are stale");
+        }
+        Mode::FailingOpen => warn!(%pool, %kind, answered, "pool fails open: too few members are live"),
+    }
+}
+
+/// A member fails, and may not leave yet.
+pub(super) fn waits(probe: &Probe, is_asking: bool) {
+    let (member, check) = (probe.target, &probe.check.name);
+    if is_asking {
+        warn!(%member, check, "member waits: many are silent at once, and the guards are asked");
+    } else {
+        warn!(%member, check, "member waits: as many have left as may in one interval");
+    }
+}
+
+/// Nobody answers.
+pub(super) fn blind((silent, of): (usize, usize)) {
+    warn!(silent, of, "no member answers, and no guard: the network is gone, and what is observed is frozen");
+}
+
+/// A member left before it was clear that nobody answers.
+pub(super) fn taken_back(probe: &Probe) {
+    info!(member = %probe.target, check = probe.check.name, was = "down", now = "up", "member is taken back");
+}
+
+/// Somebody answers again.
+pub(super) fn seeing() {
+    info!("somebody answers again: verdicts count from now on");
+}
+
+/// Somebody gave an order.
+pub(super) fn order(member: &str, order: &Order) {
+    let Order { word, who, why, until, .. } = order;
+    let until = until.map(|until| Date(until).to_string());
+    info!(member, order = word.participle(), %who, %why, until, "order");
+}
+
+/// Somebody took it back.
+pub(super) fn released(member: &str, who: &Remark) {
+    info!(member, order = "released", %who, "order");
+}
+
+/// Its time has come.
+pub(super) fn order_over(member: &str, order: &Order) {
+    info!(member, order = "over", was = order.word.participle(), who = %order.who, "order");
+}
+
+/// It is kept for a member that may come back.
+pub(super) fn stray(member: &str, order: &Order) {
+    warn!(member, order = order.word.participle(), who = %order.who, "there is no such member: its order is kept");
+}
+
+/// A moment in seconds of Unix time, as RFC 3339 writes it.
+pub(super) struct Date(pub(super) u32);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(self.0.into())).fmt(f)
+    }
+}

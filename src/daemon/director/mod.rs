@@ -1,0 +1,321 @@
+//! The single writer: verdicts come in, snapshots go out.
+//!
+//! Everything that is observed is kept here and nowhere else. A verdict that changes who is live changes the
+//! lineups of the pools that have that member; the zones concerned get their next serial, and one new snapshot
+//! with the answers of these pools written anew is published.
+
+mod account;
+mod guard;
+mod log;
+mod news;
+mod orders;
+mod ramps;
+mod sighting;
+mod standings;
+mod tales;
+mod wake;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::cookies;
+use super::state::{Lease, State};
+use crate::health::{Guard, Observed, Pace, Standing, Vigil};
+use crate::plan::{MemberId, Plan};
+use crate::probe::Finding;
+use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
+use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
+use account::account;
+use news::{News, patience};
+use orders::Orders;
+use ramps::Ramps;
+use sighting::Sighting;
+use tales::Tale;
+
+pub use orders::{Consent, Effect, Left, Refusal};
+pub use wake::Kept;
+
+/// The state of everything that is probed, and the way to the snapshot.
+#[derive(Debug)]
+pub struct Director {
+    plan: Arc<Plan>,
+    compiler: Compiler,
+    sightings: Vec<Sighting>,
+    tales: Vec<Tale>,
+    guard: Guard,
+    /// Those whom their last verdict would have taken down, and who may not leave yet.
+    waiting: BTreeMap<ProbeId, Finding>,
+    suspicion: watch::Sender<bool>,
+    orders: Orders,
+    ramps: Ramps,
+    lineups: Vec<Lineup>,
+    /// When each lineup began, in seconds of Unix time.
+    began: Vec<u32>,
+    leases: Vec<Lease>,
+    /// The pools of each probe.
+    pools: Vec<Vec<PoolId>>,
+    /// Probes without a verdict.
+    unknown: usize,
+    stage: Stage,
+    views: watch::Sender<Vec<Observed>>,
+    /// Probes that went up or down since the last publication.
+    moved: Vec<ProbeId>,
+    /// Pools of which something has changed since.
+    due: BTreeSet<PoolId>,
+    /// Who watches that something is heard of all probes; from the opening on.
+    vigil: Option<Vigil>,
+    /// How many probes' verdicts are stale.
+    stale: watch::Sender<usize>,
+}
+
+/// Whether anything is answered yet.
+#[derive(Debug)]
+enum Stage {
+    /// The first round is on.
+    Rehearsal,
+    /// The sockets are open.
+    Open(Publisher),
+}
+
+impl Director {
+    /// Nobody has a verdict; `state` is what the last run left.
+    pub fn new(plan: Arc<Plan>, state: &State) -> Self {
+        let leases = plan
+            .zones
+            .iter()
+            .map(|zone| Lease::start(zone.serial, state.serials.get(&zone.origin.to_string()).copied()));
+        Self {
+            compiler: Compiler::new(Arc::clone(&plan)),
+            sightings: vec![Sighting::NONE; plan.probes.len()],
+            tales: vec![Tale::default(); plan.probes.len()],
+            guard: guard::guard(&plan),
+            waiting: BTreeMap::new(),
+            suspicion: watch::Sender::new(false),
+            orders: Orders::new(&plan, state.orders.clone()),
+            ramps: Ramps::default(),
+            lineups: Vec::new(),
+            began: Vec::new(),
+            leases: leases.collect(),
+            pools: pools_of_probes(&plan),
+            unknown: plan.probes.len(),
+            stage: Stage::Rehearsal,
+            views: watch::Sender::new(vec![Observed::Unknown; plan.probes.len()]),
+            moved: Vec::new(),
+            due: BTreeSet::new(),
+            vigil: None,
+            stale: watch::Sender::new(0),
+            plan,
+        }
+    }
+
+    /// Takes one verdict in, and publishes what follows; when to ask this member again.
+    pub fn judge(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
+        let pace = self.take(id, finding, now);
+        self.publish(now);
+        pace
+    }
+
+    /// Takes one verdict in; when to ask this member again. What follows is to be published.
+    pub fn take(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
+        self.hear(id, now);
+        self.note(id, News::Prompt);
+        let after = self.heed(id, finding, now);
+        let before = self.sightings[id.index()].observed;
+        self.unknown = self.unknown.saturating_sub(usize::from(before == Observed::Unknown));
+        self.observe(id, after, finding, now);
+        if self.listen(id, finding, now) {
+            self.due.extend(&self.pools[id.index()]);
+        }
+        after.pace()
+    }
+
+    fn observe(&mut self, id: ProbeId, after: Observed, finding: &Finding, now: Moment) {
+        let sighting = &mut self.sightings[id.index()];
+        let before = std::mem::replace(&mut sighting.observed, after);
+        if before.as_str() != after.as_str() {
+            sighting.since = Some(now.unix);
+            log::transition(&self.plan.probes[id.index()], before, after, finding);
+            self.moved.push(id);
+        }
+        if before != after {
+            self.due.extend(&self.pools[id.index()]);
+        }
+    }
+
+    /// Whether there is something to publish.
+    pub fn has_changed(&self) -> bool {
+        !(self.due.is_empty() && self.moved.is_empty())
+    }
+
+    /// Publishes all that has changed since the last time: one snapshot, however much it is.
+    pub fn publish(&mut self, now: Moment) {
+        if !self.has_changed() {
+            return;
+        }
+        let due: Vec<PoolId> = std::mem::take(&mut self.due).into_iter().collect();
+        self.redraw(&due, now);
+        let moved = std::mem::take(&mut self.moved);
+        if !moved.is_empty() {
+            let sightings = &self.sightings;
+            self.views.send_modify(|views| {
+                for id in moved {
+                    views[id.index()] = sightings[id.index()].observed;
+                }
+            });
+        }
+    }
+
+    /// Whether every member has had its first verdict.
+    pub const fn is_informed(&self) -> bool {
+        self.unknown == 0
+    }
+
+    /// Ends the first round: who has no verdict yet is taken as `state` left them, and the first snapshot is
+    /// compiled and published.
+    pub fn open(&mut self, state: &State, now: Moment) -> &Publisher {
+        for (probe, sighting) in self.plan.probes.iter().zip(&mut self.sightings) {
+            if let (Observed::Unknown, Some(true)) = (sighting.observed, state.up.get(&probe.key())) {
+                sighting.observed = Observed::UP;
+            }
+        }
+        self.unknown = 0;
+        self.vigil =
+            Some(Vigil::begin(self.plan.probes.iter().map(|probe| patience(&probe.check)), now.steady));
+        (self.due, self.moved) = Default::default();
+        self.views.send_replace(self.observed());
+        self.end_orders(now);
+        let standings: Vec<Vec<Standing>> =
+            self.plan.pool_ids().map(|(id, _)| self.standings(id, now)).collect();
+        self.ramps = Ramps::start(&standings);
+        let drawn = self.plan.pools.iter().zip(&standings);
+        self.lineups =
+            drawn.map(|(pool, standings)| Lineup::of(pool, standings, self.outlook(pool), None)).collect();
+        for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
+            log::lineup(pool, lineup, false);
+        }
+        self.began = vec![now.unix; self.lineups.len()];
+        let accounts = (0..self.lineups.len()).map(|pool| Arc::new(self.account(pool))).collect();
+        let first = self.compiler.compile(&self.lineups, &self.serials());
+        let first = first.with_accounts(accounts).with_secrets(Arc::clone(&self.plan.secrets));
+        self.stage = Stage::Open(Publisher::new(first));
+        match &self.stage {
+            Stage::Open(publisher) => publisher,
+            Stage::Rehearsal => unreachable!("set above"),
+        }
+    }
+
+    /// Who of each pool is answered, by `PoolId`.
+    pub fn lineups(&self) -> &[Lineup] {
+        &self.lineups
+    }
+
+    /// What is observed, by `ProbeId`: news whenever a member goes up or down, once it is answered so.
+    pub fn views(&self) -> watch::Receiver<Vec<Observed>> {
+        self.views.subscribe()
+    }
+
+    /// What the next run should know if this one ends without warning.
+    pub fn state(&self) -> State {
+        let zones = self.plan.zones.iter().zip(&self.leases);
+        let probes = self.plan.probes.iter().zip(self.observed());
+        State {
+            serials: zones.map(|(zone, lease)| (zone.origin.to_string(), lease.stored())).collect(),
+            up: probes
+                .filter(|(_, observed)| *observed != Observed::Unknown)
+                .map(|(probe, observed)| (probe.key(), observed.is_up()))
+                .collect(),
+            orders: self.orders.kept(&self.plan),
+        }
+    }
+
+    /// The same at the end: the serials exactly as they were answered.
+    pub fn last_state(&self) -> State {
+        let serials = self.plan.zones.iter().zip(self.serials());
+        let serials = serials.map(|(zone, serial)| (zone.origin.to_string(), serial)).collect();
+        State { serials, ..self.state() }
+    }
+
+    /// Whether nobody gives it secrets for DNS cookies.
+    pub fn makes_secrets(&self) -> bool {
+        self.plan.secrets.is_empty()
+    }
+
+    /// From now on cookies are made with `newest`; those of the secret before are still good.
+    pub fn roll_secrets(&mut self, newest: CookieSecret) {
+        let Stage::Open(publisher) = &self.stage else { return };
+        let current = publisher.current();
+        let secrets = cookies::roll(current.secrets(), newest);
+        publisher.publish(Snapshot::clone(&current).with_secrets(secrets));
+    }
+
+    /// Draws the lineups of some pools anew, and publishes them and what is told about them.
+    fn redraw(&mut self, pools: &[PoolId], now: Moment) {
+        if matches!(self.stage, Stage::Rehearsal) {
+            return;
+        }
+        let changed: Vec<PoolId> = pools.iter().copied().filter(|&id| self.draw(id, now)).collect();
+        let zones: BTreeSet<ZoneId> = changed.iter().flat_map(|&pool| self.compiler.zones_of(pool)).collect();
+        for zone in zones {
+            self.leases[zone.index()].advance();
+        }
+        let Stage::Open(publisher) = &self.stage else { return };
+        let current = publisher.current();
+        let mut accounts = current.all_accounts().to_vec();
+        for &id in pools {
+            accounts[id.index()] = Arc::new(self.account(id.index()));
+        }
+        let next = self.compiler.recompile(&current, &changed, &self.lineups, &self.serials());
+        publisher.publish(next.with_accounts(accounts.into()));
+    }
+
+    /// Draws one lineup anew; whether it is another one.
+    fn draw(&mut self, id: PoolId, now: Moment) -> bool {
+        let standings = self.climbed(id, now);
+        let (pool, last) = (&self.plan.pools[id.index()], &self.lineups[id.index()]);
+        let is_blind = self.is_blind(pool);
+        let lineup = if is_blind {
+            Lineup::blind(pool, &standings, Some(last))
+        } else {
+            Lineup::of(pool, &standings, self.outlook(pool), Some(last))
+        };
+        if lineup == *last {
+            return false;
+        }
+        if (&lineup.answered, lineup.mode) != (&last.answered, last.mode) {
+            log::lineup(pool, &lineup, is_blind);
+            self.began[id.index()] = now.unix;
+        }
+        self.lineups[id.index()] = lineup;
+        true
+    }
+
+    fn account(&self, pool: usize) -> Account {
+        let order = |place| self.orders.on(MemberId { pool: PoolId(pool as u32), place: place as u32 });
+        let mut account =
+            account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings, order);
+        self.retell(PoolId(pool as u32), &mut account);
+        if self.guard.is_blind() { account::frozen(account) } else { account }
+    }
+
+    fn observed(&self) -> Vec<Observed> {
+        self.sightings.iter().map(|sighting| sighting.observed).collect()
+    }
+
+    fn serials(&self) -> Vec<Serial> {
+        self.leases.iter().map(|lease| lease.now()).collect()
+    }
+}
+
+fn pools_of_probes(plan: &Plan) -> Vec<Vec<PoolId>> {
+    let mut pools = vec![Vec::new(); plan.probes.len()];
+    for (id, pool) in plan.pool_ids() {
+        for probe in pool.members.iter().flat_map(|member| member.condition.probes()) {
+            if pools[probe.index()].last() != Some(&id) {
+                pools[probe.index()].push(id);
+            }
+        }
+    }
+    pools
+}
