@@ -58,10 +58,15 @@ impl Site {
 
     /// With the members of each pool live as `live` says, by the place of the pool.
     pub fn with_live(plan: Arc<Plan>, live: impl Fn(usize) -> Vec<bool>) -> Self {
-        let compiler = Compiler::new(Arc::clone(&plan));
         let lineups = lineups(&plan, live);
+        Self::with_lineups(plan, &lineups)
+    }
+
+    /// With these lineups, by the place of the pool.
+    pub fn with_lineups(plan: Arc<Plan>, lineups: &[Lineup]) -> Self {
+        let compiler = Compiler::new(Arc::clone(&plan));
         let serials: Vec<Serial> = plan.zones.iter().map(|zone| zone.serial).collect();
-        let snapshot = compiler.compile(&lineups, &serials);
+        let snapshot = compiler.compile(lineups, &serials);
         Self { plan, compiler, snapshot }
     }
 

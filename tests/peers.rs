@@ -13,6 +13,8 @@ mod rules;
 mod told;
 mod zone;
 
+pub use ask::Question;
 pub use generate::zones;
 pub use process::available;
 pub use questions::drawn;
+pub use zone::Zone;

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 mod crowd;
 mod tripwire;
+mod unsettled;
 
 use crate::harness::{NOW, ask, load_site, peer, query, take};
 

@@ -75,15 +75,23 @@ impl Lineup {
     }
 }
 
-const LEAST_LIVE: Standing = Standing::Live(Presence::NONE);
+/// Whoever is to have nothing of its part is not live enough to keep a pool from failing open.
+const LEAST_LIVE: Standing = match Presence::percent(1) {
+    Some(least) => Standing::Live(least),
+    None => Standing::LIVE,
+};
 
 /// What is answered where there are too few even with the doubtful ones.
 fn open(pool: &Pool, standings: &[Standing], last: Option<&Lineup>) -> Vec<Presence> {
     match (pool.fail_open, last) {
         (FailOpen::None, _) => on_stage(pool, from(standings, LEAST_LIVE)),
         (FailOpen::LastLive, Some(last)) => {
-            let before = last.answered.iter().zip(standings).map(|(&presence, &standing)| {
-                if standing == Standing::Foreign { Presence::NONE } else { presence }
+            let before = last.answered.iter().zip(standings).map(|(presence, &standing)| {
+                if presence.is_some() && standing != Standing::Foreign {
+                    Presence::FULL
+                } else {
+                    Presence::NONE
+                }
             });
             somebody(before.collect()).unwrap_or_else(|| all(standings))
         }
@@ -104,12 +112,12 @@ fn somebody(answered: Vec<Presence>) -> Option<Vec<Presence>> {
     answered.iter().any(|presence| presence.is_some()).then_some(answered)
 }
 
-/// Those that are at least so good.
+/// Those that are at least so good. Where these are others than the live, a live one is not spared for their sake.
 fn from(standings: &[Standing], least: Standing) -> Vec<Presence> {
     let presence = |standing: &Standing| match *standing {
-        Standing::Live(presence) => presence,
-        standing if standing >= least => Presence::FULL,
-        _ => Presence::NONE,
+        standing if standing < least => Presence::NONE,
+        Standing::Live(presence) if least.is_live() => presence,
+        _ => Presence::FULL,
     };
     standings.iter().map(presence).collect()
 }
@@ -196,6 +204,29 @@ mod tests {
             let drawn = Lineup::of(&pool, &standings, Outlook::Settled, Some(&last));
             assert_eq!(drawn, lineup(&answered, Mode::FailingOpen), "{fail_open:?} {standings:?}");
         }
+    }
+
+    #[test]
+    fn live_members_are_not_spared_for_the_sake_of_others() {
+        let part = |percent| Presence::percent(percent).unwrap();
+        let last = lineup(&[FULL, part(10), NONE], Mode::Live);
+        for (fail_open, answered) in [
+            (FailOpen::All, [FULL, FULL, FULL]),
+            (FailOpen::LastLive, [FULL, FULL, NONE]),
+            (FailOpen::None, [NONE, part(20), NONE]),
+        ] {
+            let pool = pool(Share::Count(2), fail_open);
+            let standings = [Down, Standing::Live(part(20)), Down];
+            let drawn = Lineup::of(&pool, &standings, Outlook::Settled, Some(&last));
+            assert_eq!(drawn, lineup(&answered, Mode::FailingOpen), "{fail_open:?}");
+        }
+    }
+
+    #[test]
+    fn a_pool_of_members_without_any_part_fails_open() {
+        let pool = pool(Share::Count(1), FailOpen::All);
+        let drawn = Lineup::of(&pool, &[Standing::Live(NONE), Down], Outlook::Settled, None);
+        assert_eq!(drawn, lineup(&[FULL, NONE], Mode::FailingOpen));
     }
 
     /// A database that all share is gone, and one member is dead besides.
