@@ -11,6 +11,7 @@
 //!     └──────────────────────────── fail, leaving ────────────────────────────────┘
 //! ```
 
+mod agreement;
 mod load;
 mod machine;
 mod order;
@@ -18,6 +19,7 @@ mod ramp;
 mod standing;
 mod verdict;
 
+pub use agreement::{Agreement, Concord};
 pub use load::{Access, Burden, Level, Limits, Load};
 pub use machine::{Observed, Pace, Thresholds};
 pub use order::{BadRemark, Draft, Order, Remark, Word};

@@ -56,7 +56,7 @@ impl Reason {
     /// Whether the member answers all the same, and what is wrong may be wrong with all of them at once: a database
     /// or a deployment that they share, or what the prober may ask them.
     pub const fn is_doubt(self) -> bool {
-        matches!(self, Self::ServiceState | Self::Overloaded)
+        matches!(self, Self::ServiceState | Self::Overloaded | Self::OtherVersion)
     }
 
     /// Whether it is not one of the site's members at all, as far as its certificate tells. A new agent that meets such a
@@ -97,6 +97,8 @@ reasons! {
     ServiceState = "service-state",
     /// Who asks it waits for long, or is sent away.
     Overloaded = "overloaded",
+    /// It serves another version of the site's code than most of its pool.
+    OtherVersion = "other-version",
     /// The prober itself could not probe: no descriptor, no memory, no permission.
     Prober = "prober",
 }

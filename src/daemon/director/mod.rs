@@ -5,6 +5,7 @@
 //! with the answers of these pools written anew is published.
 
 mod account;
+mod agreements;
 mod log;
 mod orders;
 mod ramps;
@@ -26,6 +27,7 @@ use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Outlook, Publisher, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::account;
+use agreements::Agreements;
 use orders::Orders;
 use ramps::Ramps;
 use sighting::Sighting;
@@ -41,6 +43,7 @@ pub struct Director {
     compiler: Compiler,
     sightings: Vec<Sighting>,
     tales: Vec<Tale>,
+    agreements: Agreements,
     orders: Orders,
     ramps: Ramps,
     lineups: Vec<Lineup>,
@@ -74,6 +77,7 @@ impl Director {
         Self {
             compiler: Compiler::new(Arc::clone(&plan)),
             sightings: vec![Sighting { observed: Observed::Unknown, since: None }; plan.probes.len()],
+            agreements: Agreements::new(&plan),
             tales: vec![Tale::default(); plan.probes.len()],
             orders: Orders::new(&plan, state.orders.clone()),
             ramps: Ramps::default(),

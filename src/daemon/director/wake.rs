@@ -1,4 +1,4 @@
-//! What happens because time passes: orders end, ramps rise.
+//! What happens because time passes: orders end, ramps rise, graces are over.
 
 use std::time::Duration;
 
@@ -24,14 +24,15 @@ impl Director {
             let left = Duration::from_secs(end.saturating_sub(now.unix).into());
             left.min(LOOK)
         });
-        let ramps = self.ramps.next().map(|next| next.saturating_sub(now.steady));
-        orders.into_iter().chain(ramps).min()
+        let steady = self.ramps.next().into_iter().chain(self.agreements.next()).min();
+        orders.into_iter().chain(steady.map(|next| next.saturating_sub(now.steady))).min()
     }
 
     /// Does what is due.
     pub fn wake(&mut self, now: Moment) -> Kept {
         let (orders, mut pools) = (self.orders.count(), self.ramps.due(now.steady));
         pools.extend(self.end_orders(now));
+        pools.extend(self.end_graces(now));
         if !pools.is_empty() {
             let pools: Vec<PoolId> = pools.into_iter().collect();
             self.redraw(&pools, now);
