@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::config::{self, Body, Config, Demand, FailOpen, Kind, MemberKey, Policy};
+use onstage::config::{self, Body, Config, Demand, FailOpen, Kind, MemberKey, Policy, Tripwire};
 use onstage::daemon::load;
 use onstage::report::{Code, Colour, Report, Sources};
 use onstage::units::Share;
@@ -99,6 +99,7 @@ fn every_key_has_its_effect() {
     let web = &config.checks["web"];
     assert_eq!((web.interval, web.timeout, web.recheck), (10 * SECOND, 3 * SECOND, SECOND / 4));
     assert_eq!((web.fall.get(), web.rise.get()), (3, 4));
+    assert_eq!((web.tripwire, config.checks["plain"].tripwire), (Tripwire::Off, Tripwire::On));
     let Kind::Http(http) = &web.kind else { panic!("{web:?}") };
     assert_eq!((http.port.get(), http.method.as_str(), http.path.as_str()), (8443, "POST", "/health?deep=1"));
     assert_eq!(http.host.as_deref(), Some("web.example.org"));
@@ -164,7 +165,7 @@ fn the_printed_defaults_are_the_defaults() {
     assert_eq!(printed_config.pools[0].version_grace, config.pools[0].version_grace);
     let times = |config: &Config| {
         let check = &config.checks["puppetserver"];
-        (check.interval, check.timeout, check.recheck, check.fall, check.rise)
+        (check.interval, check.timeout, check.recheck, check.fall, check.rise, check.tripwire)
     };
     assert_eq!(times(&printed_config), times(&config));
 }

@@ -19,6 +19,7 @@ mod encrypted;
 mod fixtures;
 mod harness;
 mod joined;
+mod killed;
 mod masters;
 mod orders;
 mod peers;

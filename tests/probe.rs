@@ -7,11 +7,14 @@ mod site;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use onstage::config::{Authorities, Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Trust};
+use onstage::config::{
+    Authorities, Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Tripwire, Trust,
+};
 use onstage::demo::{Identity, Master, Say, SiteCa, Validity};
 use onstage::health::{Reason, Verdict};
-use onstage::probe::{Finding, Prober, Target, run};
+use onstage::probe::{Finding, Held, Prober, Target, hold, run};
 use onstage::report::{Location, Sources};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use crate::harness::own_address;
@@ -90,6 +93,7 @@ fn prober(kind: Kind, timeout: Duration, pem: Option<&str>) -> Prober {
         recheck: second,
         fall: two,
         rise: two,
+        tripwire: Tripwire::Off,
         kind,
     };
     let authorities = pem.map(|pem| Authorities::from_pem(pem.as_bytes()).unwrap());
@@ -153,7 +157,6 @@ async fn headers_without_end_are_not_read_for_ever() {
     let listener = TcpListener::bind(local(0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        use tokio::io::AsyncWriteExt;
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\n").await.unwrap();
         while stream.write_all(b"X-More: and more and more and more\r\n").await.is_ok() {}
@@ -227,6 +230,44 @@ async fn a_crashed_master_is_refused_and_comes_back() {
     assert_eq!(found, fail(Reason::Refused));
     master.come_back().unwrap();
     assert_eq!(verdict(&prober, master.addr()).await, Verdict::Pass);
+}
+
+/// What ends an idle connection, and whether that is a reason to probe.
+#[tokio::test]
+async fn an_idle_connection_ends_as_the_member_ends_it() {
+    let prober = prober(Kind::Tcp(TcpCheck { port: 1.try_into().unwrap() }), PATIENT, None);
+    let listener = TcpListener::bind(local(0)).await.unwrap();
+    let target = Target { addr: listener.local_addr().unwrap(), server_name: String::new() };
+    let say = async |text: &[u8], times: usize, ending: Ending| {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        if let Ending::Reset = ending {
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        for _ in 0..times {
+            if stream.write_all(text).await.is_err() {
+                break; // it had enough
+            }
+        }
+    };
+    for (text, times, ending, held) in [
+        ("", 0, Ending::Close, Held::Lost),
+        ("", 0, Ending::Reset, Held::Lost),
+        ("220 who are you\r\n", 1, Ending::Close, Held::Lost),
+        ("on and on, without an end", 1_000_000, Ending::Close, Held::Unfit),
+    ] {
+        let (ended, ()) = tokio::join!(hold(&prober, &target), say(text.as_bytes(), times, ending));
+        assert_eq!(ended, held, "{text} {ending:?}");
+    }
+    drop(listener);
+    assert_eq!(hold(&prober, &target).await, Held::Lost, "refused");
+    let unreachable = Target { addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::BROADCAST), 8140), ..target };
+    assert_eq!(hold(&prober, &unreachable).await, Held::Unfit);
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Close,
+    Reset,
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
 pub use settings::{
     Body, Check, Config, Credentials, Demand, FailOpen, HttpCheck, Kind, LoadCheck, Located, Member,
-    MemberKey, Policy, Pool, RateLimit, Server, Tcp, TcpCheck, Tls, TlsCheck, Trust, ZoneFile,
+    MemberKey, Policy, Pool, RateLimit, Server, Tcp, TcpCheck, Tls, TlsCheck, Tripwire, Trust, ZoneFile,
 };
 pub use shown::{Shown, Watched};
 

@@ -192,8 +192,12 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
 
 /// What changed that is to be kept is told by the director's views.
 fn judge(director: &mut Director, event: Event, clock: Clock) -> Kept {
-    let pace = director.judge(event.probe, &event.finding, clock.now());
-    let _ = event.pace.send(pace); // a probe that was stopped meanwhile does not care
+    match event {
+        Event::Found { probe, finding, pace } => {
+            let _ = pace.send(director.judge(probe, &finding, clock.now())); // a probe that was stopped does not care
+        }
+        Event::Overdue { probe } => director.expect(probe, clock.now()),
+    }
     Kept::Same
 }
 

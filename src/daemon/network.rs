@@ -1,7 +1,7 @@
 //! The real way to ask members: over the network, each probe with what its check prepared.
 
 use crate::probe::schedule::Ask;
-use crate::probe::{self, Finding, Prober, Target};
+use crate::probe::{self, Finding, Held, Prober, Target};
 use crate::units::ProbeId;
 
 /// Who is dialled for each probe, and with what.
@@ -19,5 +19,10 @@ impl Ask for Network {
     async fn ask(&self, id: ProbeId) -> Finding {
         let (prober, target) = &self.0[id.index()];
         probe::run(prober, target).await
+    }
+
+    async fn hold(&self, id: ProbeId) -> Held {
+        let (prober, target) = &self.0[id.index()];
+        probe::hold(prober, target).await
     }
 }

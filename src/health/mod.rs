@@ -1,4 +1,4 @@
-//! What verdicts add up to: a small state machine, and nothing else.
+//! What verdicts add up to: a small state machine; and who watches that there are verdicts.
 //!
 //! It knows no member, no clock and no socket. A verdict goes in, the new state and whether the verdict was
 //! expected come out.
@@ -18,6 +18,7 @@ mod order;
 mod ramp;
 mod standing;
 mod verdict;
+mod vigil;
 
 pub use agreement::{Agreement, Concord};
 pub use load::{Access, Burden, Level, Limits, Load};
@@ -26,3 +27,4 @@ pub use order::{BadRemark, Draft, Order, Remark, Word};
 pub use ramp::{Rise, ramp};
 pub use standing::Standing;
 pub use verdict::{Reason, Told, Verdict};
+pub use vigil::Vigil;

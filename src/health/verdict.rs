@@ -11,7 +11,8 @@ pub enum Verdict {
     Pass,
     /// It cannot, as far as this probe saw.
     Fail(Reason),
-    /// It says itself that it is starting or stopping: no need to ask again.
+    /// It says itself that it is starting or stopping, or its kernel does, which closed the connection and refuses the
+    /// next: no need to ask again.
     Leaving(Reason),
 }
 

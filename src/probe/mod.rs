@@ -13,17 +13,22 @@
 //!     └ connect-timeout, refused, unreachable, prober
 //! ```
 
+mod hold;
 mod http;
 mod load;
 mod prober;
+mod round;
 pub mod schedule;
 mod tls;
+mod tripwire;
+mod turns;
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::health::{Reason, Told, Verdict};
 
+pub use hold::{Held, hold};
 pub use prober::{Prober, Target, Unusable, run};
 
 /// What a probe found.

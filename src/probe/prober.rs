@@ -94,6 +94,11 @@ impl Prober {
         };
         Ok(Self { timeout: check.timeout, means })
     }
+
+    /// The longest that a probe takes.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
 }
 
 /// Probes `target` once. Ends when the check's timeout does.

@@ -1,52 +1,85 @@
-//! When members are asked: each at its interval, sooner where a verdict was unexpected, twice at once where one
-//! is overdue.
+//! When members are asked: each at moments that lie its interval apart, spread evenly over all of them; sooner where a
+//! verdict was unexpected; twice at once where one is overdue; at once where the idle connection to a member is lost.
 //!
 //! ```text
 //!  frozen member, timeout 2 s, recheck 0.5 s, fall 2:
 //!
 //!  0 s      0.5 s                    2 s       2.5 s
 //!  ├ ask ───────────────────────────▶│ fail 1
+//!           │ overdue: the pool is unsettled
 //!           └ ask again beside it ─────────────▶│ fail 2: down
+//!
+//!  killed member, tripwire:
+//!
+//!  0 s
+//!  ├ the connection is lost ── ask: refused ── down
 //! ```
 //!
 //! One task a probe. It knows how to ask and when; what the verdicts mean is for whoever listens, and comes
 //! back as a [`Pace`].
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use futures_util::future::pending;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Finding;
-use crate::config::Check;
-use crate::health::{Pace, Verdict};
+use super::round::Round;
+use super::turns::Turns;
+use super::{Finding, Held, tripwire};
+use crate::health::Pace;
 use crate::plan::Probe;
 use crate::units::ProbeId;
 
-/// Probes in flight at once: connections, and so file descriptors, that a site full of frozen members may hold.
-const IN_FLIGHT: usize = 1024;
+/// From one probe of the first round to the next.
+const FIRST_GAP: Duration = Duration::from_micros(100);
+/// From the first probe of the first round to the last.
+const FIRST_SPREAD: Duration = Duration::from_secs(1);
+/// Each multiple of it, modulo 1, falls into the largest gap that those before have left.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
-/// Asks one member once. The real one dials; tests script theirs.
+/// Asks members. The real one dials; tests script theirs.
 pub trait Ask: Send + Sync + 'static {
     /// What this probe finds now.
     fn ask(&self, probe: ProbeId) -> impl Future<Output = Finding> + Send;
+
+    /// Holds an idle connection to the address of this probe, and ends with it. As long as nobody says otherwise, no
+    /// connection is ever lost.
+    fn hold(&self, _probe: ProbeId) -> impl Future<Output = Held> + Send {
+        pending()
+    }
 }
 
-/// What a probe found, for whoever judges it.
+/// News of a probe, for whoever judges it.
 #[derive(Debug)]
-pub struct Event {
-    /// Which probe.
-    pub probe: ProbeId,
-    /// What it found.
-    pub finding: Finding,
-    /// When to ask again. Dropped without an answer, the probe stops.
-    pub pace: oneshot::Sender<Pace>,
+pub enum Event {
+    /// It found something.
+    Found {
+        /// Which probe.
+        probe: ProbeId,
+        /// What it found.
+        finding: Finding,
+        /// When to ask again. Dropped without an answer, the probe stops.
+        pace: oneshot::Sender<Pace>,
+    },
+    /// Its answer is overdue: `recheck` has passed without one. Told again while it waits for its turn.
+    Overdue {
+        /// Which probe.
+        probe: ProbeId,
+    },
+}
+
+impl Event {
+    /// Which probe it is about.
+    pub const fn probe(&self) -> ProbeId {
+        match self {
+            Self::Found { probe, .. } | Self::Overdue { probe } => *probe,
+        }
+    }
 }
 
 /// The running probes.
@@ -57,17 +90,25 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Starts to ask every member of `probes`, all of them at once; later rounds spread over the interval.
+    /// Starts to ask every member of `probes`, as soon as can be without a crowd.
     pub fn start(probes: &[Probe], ask: &Arc<impl Ask>, events: &mpsc::Sender<Event>) -> Self {
         let schedule = Self { tasks: TaskTracker::new(), stop: CancellationToken::new() };
-        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
-        for (i, probe) in probes.iter().enumerate() {
+        let turns = Arc::new(Turns::new());
+        let gap = FIRST_GAP.min(FIRST_SPREAD / probes.len().max(1) as u32);
+        let (now, offset) = (Instant::now(), fastrand::f64());
+        let wires = tripwire::string(probes, ask, &schedule.tasks, &schedule.stop);
+        for ((i, probe), (wire, bell)) in (0_u32..).zip(probes).zip(wires) {
             let round = Round {
-                id: ProbeId(i as u32),
+                id: ProbeId(i),
                 check: Arc::clone(&probe.check),
                 ask: Arc::clone(ask),
-                in_flight: Arc::clone(&in_flight),
+                turns: Arc::clone(&turns),
                 events: events.clone(),
+                wire,
+                bell,
+                first: now + gap * i,
+                slot: now + probe.check.interval.mul_f64((offset + GOLDEN * f64::from(i)).fract()),
+                in_line: AtomicBool::new(false),
             };
             schedule.tasks.spawn(schedule.stop.clone().run_until_cancelled_owned(round.repeat()));
         }
@@ -80,63 +121,4 @@ impl Schedule {
         self.stop.cancel();
         self.tasks.wait().await;
     }
-}
-
-/// One member's probes, one after another.
-struct Round<A> {
-    id: ProbeId,
-    check: Arc<Check>,
-    ask: Arc<A>,
-    in_flight: Arc<Semaphore>,
-    events: mpsc::Sender<Event>,
-}
-
-impl<A: Ask> Round<A> {
-    /// Until nobody listens.
-    async fn repeat(self) {
-        let mut spread = 0.1..1.0; // the first pause puts members in different places of the interval
-        while let Some(pace) = self.once().await {
-            let pause = match pace {
-                Pace::Recheck => self.check.recheck,
-                Pace::Interval => jitter(self.check.interval, spread),
-            };
-            spread = 0.95..1.0;
-            sleep(pause).await;
-        }
-    }
-
-    /// Asks; where the answer is overdue, asks again beside it. A pass of either settles the matter, a fail
-    /// waits for the other one, so that both count.
-    async fn once(&self) -> Option<Pace> {
-        let mut first = pin!(self.ask_bounded());
-        match timeout(self.check.recheck, first.as_mut()).await {
-            Ok(finding) => self.tell(finding).await,
-            Err(_overdue) => {
-                let second = pin!(self.ask_bounded());
-                let (finding, other) = match select(first, second).await {
-                    Either::Left((finding, second)) => (finding, second),
-                    Either::Right((finding, first)) => (finding, first),
-                };
-                let passed = finding.verdict == Verdict::Pass;
-                let pace = self.tell(finding).await?;
-                if passed { Some(pace) } else { self.tell(other.await).await }
-            }
-        }
-    }
-
-    async fn ask_bounded(&self) -> Finding {
-        let _permit = self.in_flight.acquire().await;
-        self.ask.ask(self.id).await
-    }
-
-    async fn tell(&self, finding: Finding) -> Option<Pace> {
-        let (pace, answer) = oneshot::channel();
-        self.events.send(Event { probe: self.id, finding, pace }).await.ok()?;
-        answer.await.ok()
-    }
-}
-
-/// A pause somewhere in `share` of the interval, so that members do not stay in step.
-fn jitter(interval: Duration, share: std::ops::Range<f64>) -> Duration {
-    interval.mul_f64(share.start + fastrand::f64() * (share.end - share.start))
 }

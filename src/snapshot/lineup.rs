@@ -59,6 +59,16 @@ impl Lineup {
         Self { answered, mode, outlook }
     }
 
+    /// The lineup of `pool` when all that is known of its members is old: it fails open, and where that means nobody, it
+    /// stays as it is.
+    pub fn blind(pool: &Pool, standings: &[Standing], last: Option<&Self>) -> Self {
+        let answered = match (pool.fail_open, last) {
+            (FailOpen::None, Some(last)) => last.answered.clone(),
+            _ => open(pool, standings, last),
+        };
+        Self { answered, mode: Mode::FailingOpen, outlook: Outlook::Unsettled }
+    }
+
     /// How many members are answered.
     pub fn count(&self) -> usize {
         self.answered.iter().filter(|answered| answered.is_some()).count()
@@ -200,6 +210,21 @@ mod tests {
             let pool = pool(Share::Count(1), fail_open);
             let drawn = Lineup::of(&pool, &[Doubtful, Down, Doubtful], Outlook::Settled, None);
             assert_eq!(drawn, lineup(&answered, Mode::FailingOpen), "{fail_open:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_leaves_because_nobody_looks() {
+        let last = lineup(&[FULL, NONE, NONE], Mode::Live);
+        for (fail_open, answered) in [
+            (FailOpen::All, [FULL, FULL, NONE]),
+            (FailOpen::LastLive, [FULL, NONE, NONE]),
+            (FailOpen::None, [FULL, NONE, NONE]),
+        ] {
+            let pool = pool(Share::Count(0), fail_open);
+            let drawn = Lineup::blind(&pool, &[LIVE, Down, Drained], Some(&last));
+            let expected = Lineup { outlook: Outlook::Unsettled, ..lineup(&answered, Mode::FailingOpen) };
+            assert_eq!(drawn, expected, "{fail_open:?}");
         }
     }
 

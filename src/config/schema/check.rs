@@ -27,6 +27,8 @@ pub(in crate::config) struct Check {
     pub(in crate::config) fall: Option<Spanned<NonZeroU32>>,
     /// Passes in a row until up.
     pub(in crate::config) rise: Option<Spanned<NonZeroU32>>,
+    /// Whether an idle connection is held to each member, whose loss is a reason to probe.
+    pub(in crate::config) tripwire: Option<Spanned<bool>>,
     /// The kind: HTTPS, `/status/v1/simple/SERVICE`, which must say `running`.
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
     /// The kind: what Puppet Server says of its JRuby instances.
@@ -54,18 +56,20 @@ impl Check {
             recheck: self.recheck.clone(),
             fall: self.fall.clone(),
             rise: self.rise.clone(),
+            tripwire: self.tripwire.clone(),
         }
     }
 
     /// Without a kind, all else said.
     pub(in crate::config) fn paced(pacing: Pacing) -> Self {
-        let Pacing { interval, timeout, recheck, fall, rise } = pacing;
+        let Pacing { interval, timeout, recheck, fall, rise, tripwire } = pacing;
         Self {
             interval: Some(unwritten(interval)),
             timeout: Some(unwritten(timeout)),
             recheck: Some(unwritten(recheck)),
             fall: Some(unwritten(fall)),
             rise: Some(unwritten(rise)),
+            tripwire: Some(unwritten(tripwire)),
             ..Self::default()
         }
     }

@@ -1,4 +1,4 @@
-//! How often members are asked, and how many verdicts in a row count: what is usual for a kind, and what a table says.
+//! How often members are asked, how many verdicts in a row count, whether a connection is held: what is usual for a kind, and what a table says.
 
 use std::num::NonZeroU32;
 use std::ops::Range;
@@ -15,6 +15,8 @@ pub(in crate::config) struct Pacing {
     pub(in crate::config) recheck: Pause,
     pub(in crate::config) fall: NonZeroU32,
     pub(in crate::config) rise: NonZeroU32,
+    /// Whether members bear an idle connection, and its loss says something.
+    pub(in crate::config) tripwire: bool,
 }
 
 impl Pacing {
@@ -25,6 +27,7 @@ impl Pacing {
         recheck: Pause::from_millis(500),
         fall: TWO,
         rise: TWO,
+        tripwire: true,
     };
     /// Of `puppet-load`: readings that are too near to each other see the same requests wait.
     pub(in crate::config) const LOAD: Self = Self {
@@ -33,6 +36,7 @@ impl Pacing {
         recheck: Pause::from_millis(1000),
         fall: TWO,
         rise: TWO.saturating_add(1),
+        tripwire: false, // a lost connection says nothing of how busy a master is
     };
 }
 
@@ -46,6 +50,7 @@ pub(in crate::config) struct Written {
     pub(super) recheck: Option<Spanned<Pause>>,
     pub(super) fall: Option<Spanned<NonZeroU32>>,
     pub(super) rise: Option<Spanned<NonZeroU32>>,
+    pub(super) tripwire: Option<Spanned<bool>>,
 }
 
 impl Written {
@@ -57,18 +62,20 @@ impl Written {
             recheck: self.recheck.map_or(usual.recheck, Spanned::into_inner),
             fall: self.fall.map_or(usual.fall, Spanned::into_inner),
             rise: self.rise.map_or(usual.rise, Spanned::into_inner),
+            tripwire: self.tripwire.map_or(usual.tripwire, Spanned::into_inner),
         }
     }
 
     /// Its keys, with the places of their values.
     pub(in crate::config) fn places(&self) -> Vec<(&'static str, Range<usize>)> {
-        let Self { interval, timeout, recheck, fall, rise } = self;
+        let Self { interval, timeout, recheck, fall, rise, tripwire } = self;
         [
             ("interval", interval.as_ref().map(Spanned::span)),
             ("timeout", timeout.as_ref().map(Spanned::span)),
             ("recheck", recheck.as_ref().map(Spanned::span)),
             ("fall", fall.as_ref().map(Spanned::span)),
             ("rise", rise.as_ref().map(Spanned::span)),
+            ("tripwire", tripwire.as_ref().map(Spanned::span)),
         ]
         .into_iter()
         .filter_map(|(key, span)| Some((key, span?)))

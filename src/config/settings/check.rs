@@ -21,8 +21,19 @@ pub struct Check {
     pub fall: NonZeroU32,
     /// Passes in a row until up.
     pub rise: NonZeroU32,
+    /// Whether an idle connection is held to each member.
+    pub tripwire: Tripwire,
     /// What is asked.
     pub kind: Kind,
+}
+
+/// An idle connection to a member, whose loss is a reason to probe now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tripwire {
+    /// It is held while the member is up.
+    On,
+    /// There is none.
+    Off,
 }
 
 /// What a check asks.

@@ -18,7 +18,7 @@ use crate::name::Name;
 use crate::report::Location;
 use crate::units::{MaxAnswers, Share, Ttl};
 
-pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Trust};
+pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Tripwire, Trust};
 pub use demand::Demand;
 pub use puppet::LoadCheck;
 

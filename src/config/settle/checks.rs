@@ -8,7 +8,7 @@ use serde_spanned::Spanned;
 use super::Settler;
 use super::demands::{How, Join, Table};
 use crate::config::schema::{self, Pacing};
-use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck};
+use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Tripwire};
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
@@ -25,10 +25,11 @@ impl Settler<'_> {
         let written = check.written();
         match self.form(name, at, check) {
             Some(Form::Kind(kind)) => {
-                let Pacing { interval, timeout, recheck, fall, rise } = written.or(usual(&kind));
+                let Pacing { interval, timeout, recheck, fall, rise, tripwire } = written.or(usual(&kind));
                 let (name, kind) = (name.to_owned(), *kind);
                 let (interval, timeout, recheck) = (interval.0, timeout.0, recheck.0);
-                Table::Check(Arc::new(Check { name, interval, timeout, recheck, fall, rise, kind }))
+                let tripwire = if tripwire { Tripwire::On } else { Tripwire::Off };
+                Table::Check(Arc::new(Check { name, interval, timeout, recheck, fall, rise, tripwire, kind }))
             }
             Some(Form::Join(how, names)) => self.join_table(how, names, &written.places()),
             None => Table::Bad,

@@ -1,6 +1,7 @@
 //! What is told about a pool, in words.
 
 use super::log::Date;
+use super::news::News;
 use super::sighting::{Sighting, sight};
 use crate::health::{Order, Word};
 use crate::plan::{Member, Pool};
@@ -24,14 +25,20 @@ pub(super) fn account<'o>(
     let members = pool.members.iter().zip(&lineup.answered).enumerate();
     let members = members.map(|(place, (member, presence))| {
         let seen = sight(&member.condition, sightings);
-        line(member, seen, order(place), *presence)
+        let mut ids = member.condition.probes().into_iter();
+        let is_stale = ids.any(|id| sightings[id.index()].news == News::Stale);
+        let mut line = line(member, seen, order(place), *presence);
+        if is_stale {
+            line.text.push_str(", stale");
+        }
+        line
     });
     Account { lines: [head].into_iter().chain(members).collect() }
 }
 
 /// Since when is said of the last thing in the line: of the order, where there is one.
 fn line(member: &Member, seen: Sighting, order: Option<&Order>, presence: Presence) -> Line {
-    let Sighting { observed, since } = seen;
+    let Sighting { observed, since, .. } = seen;
     let reason = observed.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let expected = order.map_or(observed.is_up(), |order| order.word == Word::Force);
     let place = match (presence, expected) {

@@ -95,11 +95,11 @@ impl Director {
             None => self.agreements.ends.remove(&pool),
         };
         let members = self.ids(pool).zip(versions);
-        members.filter(|&(id, version)| self.note(id, version.as_deref(), now)).count() > 0
+        members.filter(|&(id, version)| self.mark(id, version.as_deref(), now)).count() > 0
     }
 
     /// Takes it down for one member; whether it is news.
-    fn note(&mut self, id: MemberId, version: Option<&str>, now: Moment) -> bool {
+    fn mark(&mut self, id: MemberId, version: Option<&str>, now: Moment) -> bool {
         let (pool, member) = (&self.plan.pools[id.pool.index()], self.plan.member(id));
         let (agreement, held_back) =
             (&self.agreements.pools[id.pool.index()], &mut self.agreements.held_back);

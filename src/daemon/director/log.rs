@@ -64,8 +64,18 @@ pub(super) fn let_go(pool: &Pool, member: &str, version: Option<&str>) {
     info!(%pool, %kind, member, version, "member is no longer held back");
 }
 
-/// Others of a pool are answered than before.
-pub(super) fn lineup(pool: &Pool, lineup: &Lineup) {
+/// Nothing was heard of so many probes for so long that what they said is old.
+pub(super) fn stale(probes: usize, of: usize) {
+    warn!(probes, of, "the prober has stalled: verdicts are stale, and pools without another fail open");
+}
+
+/// Something is heard of all probes again.
+pub(super) fn fresh() {
+    info!("the prober is back: no verdict is stale");
+}
+
+/// Others of a pool are answered than before; `blind`: all of its verdicts are stale.
+pub(super) fn lineup(pool: &Pool, lineup: &Lineup, blind: bool) {
     let answered: Vec<&str> = pool
         .members
         .iter()
@@ -76,6 +86,9 @@ pub(super) fn lineup(pool: &Pool, lineup: &Lineup) {
     let (pool, kind, answered) = (&pool.name, pool.record_type, answered.join(" "));
     match lineup.mode {
         Mode::Live => info!(%pool, %kind, answered, "pool"),
+        Mode::FailingOpen if blind => {
+            warn!(%pool, %kind, answered, "pool fails open: its verdicts are stale");
+        }
         Mode::FailingOpen => warn!(%pool, %kind, answered, "pool fails open: too few members are live"),
     }
 }

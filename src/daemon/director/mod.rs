@@ -7,6 +7,7 @@
 mod account;
 mod agreements;
 mod log;
+mod news;
 mod orders;
 mod ramps;
 mod sighting;
@@ -21,13 +22,14 @@ use tokio::sync::watch;
 
 use super::cookies;
 use super::state::{Lease, State};
-use crate::health::{Observed, Pace, Standing, Thresholds};
+use crate::health::{Observed, Pace, Standing, Thresholds, Vigil};
 use crate::plan::{MemberId, Plan};
 use crate::probe::Finding;
-use crate::snapshot::{Account, Compiler, Lineup, Outlook, Publisher, Snapshot};
+use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::account;
 use agreements::Agreements;
+use news::{News, patience};
 use orders::Orders;
 use ramps::Ramps;
 use sighting::Sighting;
@@ -56,6 +58,14 @@ pub struct Director {
     unknown: usize,
     stage: Stage,
     views: watch::Sender<Vec<Observed>>,
+    /// Probes that went up or down since the last publication.
+    moved: Vec<ProbeId>,
+    /// Pools of which something has changed since.
+    due: BTreeSet<PoolId>,
+    /// Who watches that something is heard of all probes; from the opening on.
+    vigil: Option<Vigil>,
+    /// How many probes' verdicts are stale.
+    stale: watch::Sender<usize>,
 }
 
 /// Whether anything is answered yet.
@@ -76,7 +86,7 @@ impl Director {
             .map(|zone| Lease::start(zone.serial, state.serials.get(&zone.origin.to_string()).copied()));
         Self {
             compiler: Compiler::new(Arc::clone(&plan)),
-            sightings: vec![Sighting { observed: Observed::Unknown, since: None }; plan.probes.len()],
+            sightings: vec![Sighting::NONE; plan.probes.len()],
             agreements: Agreements::new(&plan),
             tales: vec![Tale::default(); plan.probes.len()],
             orders: Orders::new(&plan, state.orders.clone()),
@@ -88,32 +98,65 @@ impl Director {
             unknown: plan.probes.len(),
             stage: Stage::Rehearsal,
             views: watch::Sender::new(vec![Observed::Unknown; plan.probes.len()]),
+            moved: Vec::new(),
+            due: BTreeSet::new(),
+            vigil: None,
+            stale: watch::Sender::new(0),
             plan,
         }
     }
 
-    /// Takes one verdict in; when to ask this member again.
+    /// Takes one verdict in, and publishes what follows; when to ask this member again.
     pub fn judge(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
+        let pace = self.take(id, finding, now);
+        self.publish(now);
+        pace
+    }
+
+    /// Takes one verdict in; when to ask this member again. What follows is to be published.
+    pub fn take(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
+        self.hear(id, now);
+        self.note(id, News::Prompt);
         let probe = &self.plan.probes[id.index()];
         let thresholds = Thresholds { fall: probe.check.fall, rise: probe.check.rise };
         let sighting = &mut self.sightings[id.index()];
         let before = sighting.observed;
         let after = before.after(finding.verdict, thresholds);
         sighting.observed = after;
-        self.unknown -= usize::from(before == Observed::Unknown);
-        let is_transition = before.as_str() != after.as_str();
-        if is_transition {
+        self.unknown = self.unknown.saturating_sub(usize::from(before == Observed::Unknown));
+        if before.as_str() != after.as_str() {
             sighting.since = Some(now.unix);
             log::transition(probe, before, after, finding);
+            self.moved.push(id);
         }
-        let is_news = self.hear(id, finding, now);
-        if is_transition || is_news || before.reason() != after.reason() {
-            self.redraw(&self.pools[id.index()].clone(), now);
-        }
-        if is_transition {
-            self.views.send_replace(self.observed());
+        let is_news = self.listen(id, finding, now);
+        if before != after || is_news {
+            self.due.extend(&self.pools[id.index()]);
         }
         after.pace()
+    }
+
+    /// Whether there is something to publish.
+    pub fn has_changed(&self) -> bool {
+        !(self.due.is_empty() && self.moved.is_empty())
+    }
+
+    /// Publishes all that has changed since the last time: one snapshot, however much it is.
+    pub fn publish(&mut self, now: Moment) {
+        if !self.has_changed() {
+            return;
+        }
+        let due: Vec<PoolId> = std::mem::take(&mut self.due).into_iter().collect();
+        self.redraw(&due, now);
+        let moved = std::mem::take(&mut self.moved);
+        if !moved.is_empty() {
+            let sightings = &self.sightings;
+            self.views.send_modify(|views| {
+                for id in moved {
+                    views[id.index()] = sightings[id.index()].observed;
+                }
+            });
+        }
     }
 
     /// Whether every member has had its first verdict.
@@ -130,6 +173,9 @@ impl Director {
             }
         }
         self.unknown = 0;
+        self.vigil =
+            Some(Vigil::begin(self.plan.probes.iter().map(|probe| patience(&probe.check)), now.steady));
+        (self.due, self.moved) = Default::default();
         self.views.send_replace(self.observed());
         self.end_orders(now);
         let standings: Vec<Vec<Standing>> =
@@ -137,9 +183,9 @@ impl Director {
         self.ramps = Ramps::start(&standings);
         let drawn = self.plan.pools.iter().zip(&standings);
         self.lineups =
-            drawn.map(|(pool, standings)| Lineup::of(pool, standings, Outlook::Settled, None)).collect();
+            drawn.map(|(pool, standings)| Lineup::of(pool, standings, self.outlook(pool), None)).collect();
         for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
-            log::lineup(pool, lineup);
+            log::lineup(pool, lineup, false);
         }
         self.began = vec![now.unix; self.lineups.len()];
         let accounts = (0..self.lineups.len()).map(|pool| Arc::new(self.account(pool))).collect();
@@ -150,6 +196,11 @@ impl Director {
             Stage::Open(publisher) => publisher,
             Stage::Rehearsal => unreachable!("set above"),
         }
+    }
+
+    /// Who of each pool is answered, by `PoolId`.
+    pub fn lineups(&self) -> &[Lineup] {
+        &self.lineups
     }
 
     /// What is observed, by `ProbeId`: news whenever a member goes up or down, once it is answered so.
@@ -214,14 +265,21 @@ impl Director {
     /// Draws one lineup anew; whether it is another one.
     fn draw(&mut self, id: PoolId, now: Moment) -> bool {
         let standings = self.climbed(id, now);
-        let (pool, last) = (&self.plan.pools[id.index()], &mut self.lineups[id.index()]);
-        let lineup = Lineup::of(pool, &standings, Outlook::Settled, Some(last));
+        let (pool, last) = (&self.plan.pools[id.index()], &self.lineups[id.index()]);
+        let is_blind = self.is_blind(pool);
+        let lineup = if is_blind {
+            Lineup::blind(pool, &standings, Some(last))
+        } else {
+            Lineup::of(pool, &standings, self.outlook(pool), Some(last))
+        };
         if lineup == *last {
             return false;
         }
-        log::lineup(pool, &lineup);
-        *last = lineup;
-        self.began[id.index()] = now.unix;
+        if (&lineup.answered, lineup.mode) != (&last.answered, last.mode) {
+            log::lineup(pool, &lineup, is_blind);
+            self.began[id.index()] = now.unix;
+        }
+        self.lineups[id.index()] = lineup;
         true
     }
 

@@ -1,5 +1,6 @@
 //! What is seen of a member by its probes, and which of it decides.
 
+use super::news::News;
 use crate::health::Observed;
 use crate::plan::Condition;
 
@@ -8,6 +9,7 @@ use crate::plan::Condition;
 pub(super) struct Sighting {
     pub(super) observed: Observed,
     pub(super) since: Option<u32>,
+    pub(super) news: News,
 }
 
 /// What decides how a member is: the worst of what it needs, the best of what is enough. It is up since the last of
@@ -19,10 +21,23 @@ pub(super) fn sight(condition: &Condition, sightings: &[Sighting]) -> Sighting {
         Condition::All(all) => parts(all).into_iter().reduce(|a, b| if b.is_worse(a) { b } else { a }),
         Condition::Any(any) => parts(any).into_iter().reduce(|a, b| if a.is_worse(b) { b } else { a }),
     };
-    decisive.unwrap_or(Sighting { observed: Observed::Unknown, since: None })
+    decisive.unwrap_or(Sighting::NONE)
 }
 
 impl Sighting {
+    /// Before the first verdict.
+    pub(super) const NONE: Self = Self { observed: Observed::Unknown, since: None, news: News::Prompt };
+
+    /// Whether no change seems near. That an answer of somebody who is down is late is nothing new.
+    pub(super) fn is_settled(&self) -> bool {
+        self.observed.is_settled()
+            && match self.news {
+                News::Prompt => true,
+                News::Overdue => !self.observed.is_up(),
+                News::Stale => false,
+            }
+    }
+
     /// Of two that are up the later one is worse: it was down longer. Of two that are not, the earlier one.
     fn is_worse(self, other: Self) -> bool {
         let (own, others) = (self.observed.standing(), other.observed.standing());
@@ -38,11 +53,11 @@ mod tests {
     use crate::units::ProbeId;
 
     fn up(since: u32) -> Sighting {
-        Sighting { observed: Observed::UP, since: Some(since) }
+        Sighting { observed: Observed::UP, since: Some(since), news: News::Prompt }
     }
 
     fn down(reason: Reason, since: u32) -> Sighting {
-        Sighting { observed: Observed::down(reason), since: Some(since) }
+        Sighting { observed: Observed::down(reason), since: Some(since), news: News::Prompt }
     }
 
     #[test]
@@ -59,7 +74,7 @@ mod tests {
         ] {
             let parts = || vec![Condition::Probe(ProbeId(0)), Condition::Probe(ProbeId(1))];
             let said = |condition| {
-                let Sighting { observed, since } = sight(&condition, &all_of);
+                let Sighting { observed, since, .. } = sight(&condition, &all_of);
                 (observed, since)
             };
             assert_eq!(said(Condition::All(parts())), (all.observed, all.since), "all of {all_of:?}");

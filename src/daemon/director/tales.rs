@@ -21,7 +21,7 @@ pub(super) struct Tale {
 
 impl Director {
     /// Takes in what a member told, and whether it is up; whether that makes a difference.
-    pub(super) fn hear(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> bool {
+    pub(super) fn listen(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> bool {
         let is_other_code = self.hear_version(id, finding, now);
         let (probe, tale) = (&self.plan.probes[id.index()], &mut self.tales[id.index()]);
         let before = tale.burden.level();

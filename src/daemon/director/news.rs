@@ -1,0 +1,118 @@
+//! What is said of members between two verdicts: that an answer is overdue, or that nothing is heard any more.
+//!
+//! ```text
+//!            recheck has passed           nothing for two intervals
+//!  prompt ─────────────────────▶ overdue ─────────────────────────▶ stale
+//!    ▲                              │                                 │
+//!    └──────────── a verdict ───────┴─────────────────────────────────┘
+//! ```
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Director;
+use super::log;
+use crate::config::Check;
+use crate::plan::Pool;
+use crate::snapshot::Outlook;
+use crate::units::{Moment, ProbeId};
+
+/// How old what is observed of a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// As old as it may be.
+    Prompt,
+    /// An answer is overdue.
+    Overdue,
+    /// Nothing was heard for so long that the prober must have stalled, or died.
+    Stale,
+}
+
+/// No prober is called dead sooner, however often it asks: a busy machine is not.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a probe may be silent: two intervals, or two timeouts, where these are longer. A probe that does its work
+/// is silent for an interval and until its answer is overdue; where that is never said, until its timeout.
+pub(super) fn patience(check: &Check) -> Duration {
+    let two = 2 * check.interval.max(check.timeout);
+    let never_overdue = check.recheck >= check.timeout;
+    let patience = if never_overdue { two + check.timeout / 2 } else { two };
+    patience.max(LEAST_PATIENCE)
+}
+
+impl Director {
+    /// The answer of this probe is overdue. A member that was up is likely to leave.
+    pub fn expect(&mut self, probe: ProbeId, now: Moment) {
+        self.hear(probe, now);
+        self.note(probe, News::Overdue);
+        self.publish(now);
+    }
+
+    /// Looks whether probes are silent for too long: their verdicts are stale from then on.
+    pub fn look(&mut self, now: Moment) {
+        let silent = self.vigil.as_mut().map(|vigil| vigil.look(now.steady)).unwrap_or_default();
+        let before = *self.stale.borrow();
+        for probe in silent {
+            self.note(probe, News::Stale);
+        }
+        if before == 0 && *self.stale.borrow() > 0 {
+            log::stale(*self.stale.borrow(), self.plan.probes.len());
+        }
+        self.publish(now);
+    }
+
+    /// When to look next, by the steady clock.
+    pub fn next_look(&self) -> Option<Duration> {
+        self.vigil.as_ref()?.next_look()
+    }
+
+    /// How many probes' verdicts are stale.
+    pub fn stale(&self) -> watch::Receiver<usize> {
+        self.stale.subscribe()
+    }
+
+    pub(super) fn hear(&mut self, probe: ProbeId, now: Moment) {
+        if let Some(vigil) = &mut self.vigil {
+            vigil.hear(probe, now.steady);
+        }
+    }
+
+    /// From now on this is how old the verdict of this probe is.
+    pub(super) fn note(&mut self, probe: ProbeId, news: News) {
+        let sighting = &mut self.sightings[probe.index()];
+        let before = sighting.news;
+        if before == news {
+            return;
+        }
+        sighting.news = news;
+        self.due.extend(&self.pools[probe.index()]);
+        match (before, news) {
+            (_, News::Stale) => self.stale.send_modify(|stale| *stale += 1),
+            (News::Stale, _) => self.stale.send_modify(|stale| *stale -= 1),
+            _ => return,
+        }
+        if *self.stale.borrow() == 0 {
+            log::fresh();
+        }
+    }
+
+    /// Whether a change of somebody in the pool may be near.
+    pub(super) fn outlook(&self, pool: &Pool) -> Outlook {
+        let mut probes = pool.members.iter().flat_map(|member| member.condition.probes());
+        if probes.all(|probe| self.sightings[probe.index()].is_settled()) {
+            Outlook::Settled
+        } else {
+            Outlook::Unsettled
+        }
+    }
+
+    /// Whether nothing is known of the pool any more.
+    pub(super) fn is_blind(&self, pool: &Pool) -> bool {
+        if *self.stale.borrow() == 0 {
+            return false;
+        }
+        let mut probes = pool.members.iter().flat_map(|member| member.condition.probes());
+        probes.all(|probe| self.sightings[probe.index()].news == News::Stale)
+    }
+}
