@@ -89,6 +89,11 @@ fn every_key_has_its_effect() {
         (server.tcp.clients.get(), server.tcp.per_client.get(), server.tcp.idle),
         (10, 2, 20 * SECOND)
     );
+    let guard = &config.guard;
+    let guards: Vec<SocketAddr> =
+        ["172.16.0.1:53", "[2001:db8::1]:22"].iter().map(|addr| addr.parse().unwrap()).collect();
+    assert_eq!((&guard.addresses, guard.share), (&guards, Share::Count(3)));
+    assert_eq!(guard.max_leaving, Some(Share::Percent(25)));
     let tls = server.tls.as_ref().unwrap();
     assert_eq!(tls.credentials.certificate.value, Path::new("/etc/onstage/server.crt"));
     assert_eq!(tls.credentials.key.value, Path::new("/etc/onstage/server.key"));
@@ -156,7 +161,7 @@ fn the_printed_defaults_are_the_defaults() {
     let printed_config = config.unwrap_or_else(|| panic!("{printed}\n{report}"));
     let short = "[[zone]]\nfile = \"z\"\n[[pool]]\nname = \"p.example\"\ncheck = \"puppetserver\"\n";
     let config = read(short).0.unwrap();
-    let said = |config: &Config| format!("{:?}", config.server);
+    let said = |config: &Config| format!("{:?} {:?}", config.server, config.guard);
     assert_eq!(said(&printed_config), said(&config));
     assert_eq!(printed_config.pools[0].max_answers, config.pools[0].max_answers);
     assert_eq!(printed_config.pools[0].min_live, config.pools[0].min_live);

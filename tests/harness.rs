@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex};
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Record, RecordType};
 use onstage::answer::{MAX_MESSAGE, Outcome, Peer, Rotation, Via, answer};
-use onstage::daemon::{Loaded, load};
+use onstage::daemon::{Director, Loaded, load};
 use onstage::health::Standing;
 use onstage::plan::{Plan, Pool};
+use onstage::probe::schedule::Event;
 use onstage::report::Colour;
 use onstage::snapshot::{Compiler, Lineup, Outlook, Snapshot};
-use onstage::units::Serial;
+use onstage::units::{Moment, Serial};
 
 /// A loopback address that no other test uses, in this process or another. A server that stops and starts again must
 /// find its port free; one that the kernel chose may be given to somebody else meanwhile, but the kernel gives nobody
@@ -107,6 +108,14 @@ pub fn lineup(pool: &Pool, live: &[bool]) -> Lineup {
     let standing = |&live: &bool| if live { Standing::LIVE } else { Standing::Down };
     let standings: Vec<Standing> = live.iter().map(standing).collect();
     Lineup::of(pool, &standings, Outlook::Settled, None)
+}
+
+/// Tells the director what the schedule has to say, as the daemon does.
+pub fn take(director: &mut Director, event: Event, now: Moment) {
+    match event {
+        Event::Found { probe, finding, pace } => drop(pace.send(director.judge(probe, &finding, now))),
+        Event::Overdue { probe } => director.expect(probe, now),
+    }
 }
 
 /// A query in wire form: id 0x1234, no flags, no EDNS.

@@ -17,6 +17,7 @@ mod cli;
 mod config;
 mod encrypted;
 mod fixtures;
+mod guard;
 mod harness;
 mod joined;
 mod killed;

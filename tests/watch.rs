@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 mod crowd;
 mod tripwire;
 
-use crate::harness::{NOW, ask, load_site, peer, query};
+use crate::harness::{NOW, ask, load_site, peer, query, take};
 
 const INTERVAL: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -187,13 +187,6 @@ impl Watch {
             }
         }
         None
-    }
-}
-
-fn take(director: &mut Director, event: Event, now: Moment) {
-    match event {
-        Event::Found { probe, finding, pace } => drop(pace.send(director.judge(probe, &finding, now))),
-        Event::Overdue { probe } => director.expect(probe, now),
     }
 }
 

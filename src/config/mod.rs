@@ -23,7 +23,7 @@ use crate::report::{Code, Problem, Report, Sources};
 pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
 pub use settings::{
-    Body, Check, Config, Credentials, Demand, FailOpen, HttpCheck, Kind, LoadCheck, Located, Member,
+    Body, Check, Config, Credentials, Demand, FailOpen, Guard, HttpCheck, Kind, LoadCheck, Located, Member,
     MemberKey, Policy, Pool, RateLimit, Server, Tcp, TcpCheck, Tls, TlsCheck, Tripwire, Trust, ZoneFile,
 };
 pub use shown::{Shown, Watched};

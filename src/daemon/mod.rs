@@ -36,6 +36,7 @@ use tracing::{error, info, warn};
 
 use crate::health::Observed;
 use crate::plan::Plan;
+use crate::probe::guard::{self, Vouch};
 use crate::probe::schedule::{Ask, Event, Schedule};
 use crate::serve::{self, Addresses, BindError, Sockets};
 
@@ -99,7 +100,7 @@ impl Daemon {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask>) -> Result<Self, StartError> {
+    pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask + Vouch>) -> Result<Self, StartError> {
         take_all_descriptors();
         let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let sockets = serve::bind(&plan.server.listen, plan.server.tls.as_ref(), workers)?;
@@ -120,8 +121,9 @@ impl Daemon {
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
         let (steering, commands) = Steering::new();
-        let direction =
-            tokio::spawn(direct(director, events, commands, schedule, keeper, clock, stop.clone()));
+        let answers = post_guards(&director, plan, ask, &stop);
+        let inbox = Inbox { events, commands, answers };
+        let direction = tokio::spawn(direct(director, inbox, schedule, keeper, clock, stop.clone()));
         let renewal = Renewal::new(&plan.watched);
         tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.clone().run()));
         Ok(Self { addrs, views, steering, servers, direction, renewal, stop })
@@ -227,11 +229,36 @@ fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
     Ok((file, state))
 }
 
+/// What the director is told.
+struct Inbox {
+    events: mpsc::Receiver<Event>,
+    commands: mpsc::Receiver<Command>,
+    /// The guards that answered.
+    answers: mpsc::Receiver<SocketAddr>,
+}
+
+/// Lets the guards be asked while the director suspects itself, and once at the start: one that never answers is told.
+fn post_guards(
+    director: &Director,
+    plan: &Plan,
+    vouch: &Arc<impl Vouch>,
+    stop: &CancellationToken,
+) -> mpsc::Receiver<SocketAddr> {
+    let (told, answers) = mpsc::channel(1);
+    let (guards, interval) = (plan.guard.addresses.clone(), director.guard_interval());
+    if !guards.is_empty() && !plan.probes.is_empty() {
+        let inspection = guard::inspect(guards.clone(), Arc::clone(vouch), interval);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(inspection));
+        let watch = guard::stand(guards, Arc::clone(vouch), interval, director.suspicion(), told);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watch));
+    }
+    answers
+}
+
 /// Judges verdicts and takes orders until it is stopped.
 async fn direct(
     mut director: Director,
-    mut events: mpsc::Receiver<Event>,
-    mut commands: mpsc::Receiver<Command>,
+    mut inbox: Inbox,
     schedule: Schedule,
     keeper: Keeper,
     clock: Clock,
@@ -245,9 +272,11 @@ async fn direct(
     loop {
         let kept = tokio::select! {
             () = stop.cancelled() => break,
-            Some(event) = events.recv() => judge(&mut director, event, clock),
-            Some(command) = commands.recv() => command.carry_out(&mut director, clock.now()),
+            Some(event) = inbox.events.recv() => judge(&mut director, event, clock),
+            Some(command) = inbox.commands.recv() => command.carry_out(&mut director, clock.now()),
+            Some(_guard) = inbox.answers.recv() => vouched(&mut director, clock),
             () = wait(director.wakes_in(clock.now())) => director.wake(clock.now()),
+            () = wait(left(director.next_look(), clock)) => look(&mut director, clock),
             _ = secrets.tick(), if director.makes_secrets() => roll_secrets(&mut director),
             Ok(()) = views.changed() => Kept::Changed,
         };
@@ -259,6 +288,21 @@ async fn direct(
     states.send_replace(director.last_state());
     drop(states);
     let _ = keeper.await;
+}
+
+fn vouched(director: &mut Director, clock: Clock) -> Kept {
+    director.vouched(clock.now());
+    Kept::Same
+}
+
+fn look(director: &mut Director, clock: Clock) -> Kept {
+    director.look(clock.now());
+    Kept::Same
+}
+
+/// How long it is until then, by the steady clock.
+fn left(at: Option<Duration>, clock: Clock) -> Option<Duration> {
+    Some(at?.saturating_sub(clock.now().steady))
 }
 
 /// For so long; `None`: for ever.

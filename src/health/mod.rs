@@ -12,15 +12,21 @@
 //! ```
 
 mod agreement;
+mod evidence;
+mod guard;
+mod leaves;
 mod load;
 mod machine;
 mod order;
 mod ramp;
+mod silence;
 mod standing;
 mod verdict;
 mod vigil;
 
 pub use agreement::{Agreement, Concord};
+pub use evidence::Evidence;
+pub use guard::{Guard, Rules, Ruling, Turn};
 pub use load::{Access, Burden, Level, Limits, Load};
 pub use machine::{Observed, Pace, Thresholds};
 pub use order::{BadRemark, Draft, Order, Remark, Word};

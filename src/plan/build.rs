@@ -32,6 +32,7 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
     problems.problems().iter().cloned().for_each(|problem| report.push(problem));
     (!failed).then_some(Plan {
         server: config.server,
+        guard: config.guard,
         zones,
         pools,
         probes,

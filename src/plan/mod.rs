@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Check, FailOpen, Policy, Server, Shown, Watched};
+use crate::config::{Check, FailOpen, Guard, Policy, Server, Shown, Watched};
 use crate::health::Standing;
 use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
@@ -27,6 +27,8 @@ pub use whom::{BadWhom, Whom};
 pub struct Plan {
     /// `[server]`
     pub server: Server,
+    /// `[guard]`
+    pub guard: Guard,
     /// The zones, by `ZoneId`. No two have the same name.
     pub zones: Vec<Zone>,
     /// The pools, by `PoolId`.

@@ -13,6 +13,7 @@
 //!     └ connect-timeout, refused, unreachable, prober
 //! ```
 
+pub mod guard;
 mod hold;
 mod http;
 mod load;

@@ -5,6 +5,7 @@
 
 mod check;
 mod encrypted;
+mod guard;
 mod pacing;
 mod pool;
 mod puppet;
@@ -23,6 +24,7 @@ use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use check::{Check, Http, Https, Puppetserver};
 pub(super) use encrypted::TlsKeys;
+pub(super) use guard::Guard;
 pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
 pub(super) use puppet::PuppetLoad;
@@ -38,6 +40,7 @@ const PUPPET_PORT: NonZeroU16 = port(8140);
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct File {
     pub(super) server: Server,
+    pub(super) guard: Guard,
     pub(super) zone: Vec<Zone>,
     pub(super) check: BTreeMap<Spanned<String>, Check>,
     pub(super) pool: Vec<Pool>,

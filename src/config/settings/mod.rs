@@ -36,6 +36,8 @@ pub struct Located<T> {
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[guard]`
+    pub guard: Guard,
     /// `[[zone]]`, in the order of the file.
     pub zones: Vec<ZoneFile>,
     /// The checks that pools demand, by name; `all` and `any` are none of their own.
@@ -73,6 +75,17 @@ pub struct Server {
     pub tcp: Tcp,
     /// `tls = {…}`; `None`: nobody is served encrypted.
     pub tls: Option<Tls>,
+}
+
+/// `[guard]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    /// Who is asked whether the network is there; empty: nobody, and nothing is suspected.
+    pub addresses: Vec<SocketAddr>,
+    /// How many of the members fall silent within an interval before they are asked.
+    pub share: Share,
+    /// How many leave in one interval without a proof; `None`: as many as fail.
+    pub max_leaving: Option<Share>,
 }
 
 /// `[server] rate-limit`

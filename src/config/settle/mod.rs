@@ -15,8 +15,10 @@ use std::sync::Arc;
 use serde_spanned::Spanned;
 
 use super::schema::{self, File, Pacing};
-use super::settings::{Config, Credentials, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
+use super::settings::{Config, Credentials, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
+use super::values::ShareText;
 use crate::report::{Code, Location, Problem, Report, SourceId};
+use crate::units::Share;
 use demands::Checks;
 
 /// Checks how the values hang together. What does not is reported, and left out.
@@ -24,6 +26,7 @@ pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut R
     let tables = file.check.keys().map(|name| name.span().start).collect();
     let mut settler = Settler { folder, source, tables, report };
     let server = settler.server(file.server);
+    let guard = settler.guard(file.guard);
     let zones = settler.zones(file.zone);
     let mut checks = Checks::default();
     for (name, check) in file.check {
@@ -36,7 +39,7 @@ pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut R
     settler.refuse_twins(&pools);
     let checks = pools.iter().flat_map(|pool| pool.check.checks());
     let checks = checks.map(|check| (check.name.clone(), Arc::clone(check))).collect();
-    Config { server, zones, checks, pools }
+    Config { server, guard, zones, checks, pools }
 }
 
 /// One of everything, with all that has a default.
@@ -44,6 +47,7 @@ pub(super) fn defaults() -> String {
     #[derive(serde::Serialize)]
     struct Defaults {
         server: schema::Server,
+        guard: schema::Guard,
         check: BTreeMap<&'static str, schema::Check>,
         pool: [schema::PoolDefaults; 1],
     }
@@ -58,7 +62,12 @@ pub(super) fn defaults() -> String {
         check(Pacing::USUAL, "http", |check| check.http = Some(of_kind())),
     ]);
     let pool = [schema::PoolDefaults::default()];
-    match toml::to_string(&Defaults { server: schema::Server::default(), check, pool }) {
+    match toml::to_string(&Defaults {
+        server: schema::Server::default(),
+        guard: schema::Guard::default(),
+        check,
+        pool,
+    }) {
         Ok(text) => text,
         Err(e) => unreachable!("the schema is TOML: {e}"),
     }
@@ -115,6 +124,16 @@ impl Settler<'_> {
             },
             tls: server.tls.map(|tls| self.tls(tls)),
         }
+    }
+
+    fn guard(&mut self, guard: schema::Guard) -> Guard {
+        let max_leaving = guard.max_leaving.map(|most| self.located(most));
+        if let Some(Located { value: ShareText(Share::Count(0) | Share::Percent(0)), at }) = &max_leaving {
+            let problem = Problem::error(Code::ConfigBadValue, at.clone(), "nobody could ever leave");
+            self.report.push(problem.help("leave it out for no bound"));
+        }
+        let max_leaving = max_leaving.map(|most| most.value.0);
+        Guard { addresses: guard.addresses, share: guard.share.0, max_leaving }
     }
 
     fn tls(&self, tls: schema::Tls) -> Tls {

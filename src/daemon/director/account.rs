@@ -36,6 +36,13 @@ pub(super) fn account<'o>(
     Account { lines: [head].into_iter().chain(members).collect() }
 }
 
+/// The same while what is observed is frozen.
+pub(super) fn frozen(mut account: Account) -> Account {
+    if let Some(head) = account.lines.first_mut() {
+        head.text += ", frozen: nobody answers, and no guard";
+    }
+    account
+}
 /// Since when is said of the last thing in the line: of the order, where there is one.
 fn line(member: &Member, seen: Sighting, order: Option<&Order>, presence: Presence) -> Line {
     let Sighting { observed, since, .. } = seen;

@@ -93,6 +93,31 @@ pub(super) fn lineup(pool: &Pool, lineup: &Lineup, blind: bool) {
     }
 }
 
+/// A member fails, and may not leave yet.
+pub(super) fn waits(probe: &Probe, is_asking: bool) {
+    let (member, check) = (probe.target, &probe.check.name);
+    if is_asking {
+        warn!(%member, check, "member waits: many are silent at once, and the guards are asked");
+    } else {
+        warn!(%member, check, "member waits: as many have left as may in one interval");
+    }
+}
+
+/// Nobody answers.
+pub(super) fn blind((silent, of): (usize, usize)) {
+    warn!(silent, of, "no member answers, and no guard: the network is gone, and what is observed is frozen");
+}
+
+/// A member left before it was clear that nobody answers.
+pub(super) fn taken_back(probe: &Probe) {
+    info!(member = %probe.target, check = probe.check.name, was = "down", now = "up", "member is taken back");
+}
+
+/// Somebody answers again.
+pub(super) fn seeing() {
+    info!("somebody answers again: verdicts count from now on");
+}
+
 /// Somebody gave an order.
 pub(super) fn order(member: &str, order: &Order) {
     let Order { word, who, why, until, .. } = order;

@@ -6,6 +6,7 @@
 
 mod account;
 mod agreements;
+mod guard;
 mod log;
 mod news;
 mod orders;
@@ -15,14 +16,14 @@ mod standings;
 mod tales;
 mod wake;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::cookies;
 use super::state::{Lease, State};
-use crate::health::{Observed, Pace, Standing, Thresholds, Vigil};
+use crate::health::{Guard, Observed, Pace, Standing, Vigil};
 use crate::plan::{MemberId, Plan};
 use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
@@ -46,6 +47,10 @@ pub struct Director {
     sightings: Vec<Sighting>,
     tales: Vec<Tale>,
     agreements: Agreements,
+    guard: Guard,
+    /// Those whom their last verdict would have taken down, and who may not leave yet.
+    waiting: BTreeMap<ProbeId, Finding>,
+    suspicion: watch::Sender<bool>,
     orders: Orders,
     ramps: Ramps,
     lineups: Vec<Lineup>,
@@ -89,6 +94,9 @@ impl Director {
             sightings: vec![Sighting::NONE; plan.probes.len()],
             agreements: Agreements::new(&plan),
             tales: vec![Tale::default(); plan.probes.len()],
+            guard: guard::guard(&plan),
+            waiting: BTreeMap::new(),
+            suspicion: watch::Sender::new(false),
             orders: Orders::new(&plan, state.orders.clone()),
             ramps: Ramps::default(),
             lineups: Vec::new(),
@@ -117,23 +125,27 @@ impl Director {
     pub fn take(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
         self.hear(id, now);
         self.note(id, News::Prompt);
-        let probe = &self.plan.probes[id.index()];
-        let thresholds = Thresholds { fall: probe.check.fall, rise: probe.check.rise };
-        let sighting = &mut self.sightings[id.index()];
-        let before = sighting.observed;
-        let after = before.after(finding.verdict, thresholds);
-        sighting.observed = after;
+        let after = self.heed(id, finding, now);
+        let before = self.sightings[id.index()].observed;
         self.unknown = self.unknown.saturating_sub(usize::from(before == Observed::Unknown));
-        if before.as_str() != after.as_str() {
-            sighting.since = Some(now.unix);
-            log::transition(probe, before, after, finding);
-            self.moved.push(id);
-        }
-        let is_news = self.listen(id, finding, now);
-        if before != after || is_news {
+        self.observe(id, after, finding, now);
+        if self.listen(id, finding, now) {
             self.due.extend(&self.pools[id.index()]);
         }
         after.pace()
+    }
+
+    fn observe(&mut self, id: ProbeId, after: Observed, finding: &Finding, now: Moment) {
+        let sighting = &mut self.sightings[id.index()];
+        let before = std::mem::replace(&mut sighting.observed, after);
+        if before.as_str() != after.as_str() {
+            sighting.since = Some(now.unix);
+            log::transition(&self.plan.probes[id.index()], before, after, finding);
+            self.moved.push(id);
+        }
+        if before != after {
+            self.due.extend(&self.pools[id.index()]);
+        }
     }
 
     /// Whether there is something to publish.
@@ -288,7 +300,7 @@ impl Director {
         let mut account =
             account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings, order);
         self.retell(PoolId(pool as u32), &mut account);
-        account
+        if self.guard.is_blind() { account::frozen(account) } else { account }
     }
 
     fn observed(&self) -> Vec<Observed> {

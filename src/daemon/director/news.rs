@@ -97,8 +97,11 @@ impl Director {
         }
     }
 
-    /// Whether a change of somebody in the pool may be near.
+    /// Whether a change of somebody in the pool may be near, or whether nobody can tell.
     pub(super) fn outlook(&self, pool: &Pool) -> Outlook {
+        if self.guard.is_blind() {
+            return Outlook::Unsettled;
+        }
         let mut probes = pool.members.iter().flat_map(|member| member.condition.probes());
         if probes.all(|probe| self.sightings[probe.index()].is_settled()) {
             Outlook::Settled

@@ -1,4 +1,4 @@
-//! What happens because time passes: orders end, ramps rise, graces are over.
+//! What happens because time passes: orders end, ramps rise, graces are over, suspicions come true.
 
 use std::time::Duration;
 
@@ -24,12 +24,14 @@ impl Director {
             let left = Duration::from_secs(end.saturating_sub(now.unix).into());
             left.min(LOOK)
         });
-        let steady = self.ramps.next().into_iter().chain(self.agreements.next()).min();
-        orders.into_iter().chain(steady.map(|next| next.saturating_sub(now.steady))).min()
+        let steady = [self.ramps.next(), self.agreements.next(), self.next_watch(now)];
+        let steady = steady.into_iter().flatten().min().map(|next| next.saturating_sub(now.steady));
+        orders.into_iter().chain(steady).min()
     }
 
     /// Does what is due.
     pub fn wake(&mut self, now: Moment) -> Kept {
+        self.mount_guard(now);
         let (orders, mut pools) = (self.orders.count(), self.ramps.due(now.steady));
         pools.extend(self.end_orders(now));
         pools.extend(self.end_graces(now));
@@ -37,6 +39,7 @@ impl Director {
             let pools: Vec<PoolId> = pools.into_iter().collect();
             self.redraw(&pools, now);
         }
+        self.publish(now);
         if self.orders.count() == orders { Kept::Same } else { Kept::Changed }
     }
 }
