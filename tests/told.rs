@@ -1,5 +1,6 @@
 //! What members tell besides their verdicts, from the finding to what is answered and said, on time that the test moves.
 
+mod agreement;
 mod load;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@
 //!     └──────────────────────────── fail, leaving ────────────────────────────────┘
 //! ```
 
+mod agreement;
 mod evidence;
 mod guard;
 mod leaves;
@@ -23,6 +24,7 @@ mod standing;
 mod verdict;
 mod vigil;
 
+pub use agreement::{Agreement, Concord};
 pub use evidence::Evidence;
 pub use guard::{Guard, Rules, Ruling, Turn};
 pub use load::{Access, Burden, Level, Limits, Load};

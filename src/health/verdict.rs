@@ -65,6 +65,7 @@ impl Reason {
                 | Self::DatabaseDown
                 | Self::DatabaseError
                 | Self::Overloaded
+                | Self::OtherVersion
                 | Self::Unavailable
                 | Self::HttpStatus
                 | Self::HttpHeader
@@ -137,6 +138,8 @@ reasons! {
     WrongRole = "wrong-role",
     /// It hands out another CA than the site's.
     WrongCa = "wrong-ca",
+    /// It serves another version of the site's code than most of its pool.
+    OtherVersion = "other-version",
     /// The check's command ended with another exit status than that of a pass.
     ExecStatus = "exec-status",
     /// The prober itself could not probe: no descriptor, no memory, no permission, no such command.

@@ -121,6 +121,7 @@ impl Builder<'_> {
             fail_open: pool.fail_open,
             ttl_unsettled: pool.ttl_unsettled,
             ramp: pool.ramp,
+            version_grace: pool.version_grace,
         })
     }
 

@@ -65,6 +65,8 @@ pub struct Pool {
     pub ttl_unsettled: Ttl,
     /// How long a member that came back is answered with rising probability; zero: not at all.
     pub ramp: Duration,
+    /// How long members may serve another version of the code than most of the pool.
+    pub version_grace: Duration,
 }
 
 /// A member of the plan, by its pool and its place among the pool's members.

@@ -164,6 +164,7 @@ mod tests {
             fail_open,
             ttl_unsettled: Ttl::MAX,
             ramp: Duration::ZERO,
+            version_grace: Duration::ZERO,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
@@ -37,6 +38,9 @@ pub(in crate::config) struct Pool {
     /// A member that came back is answered with rising probability for so long; `"0s"`: at once.
     #[serde(default)]
     pub(in crate::config) ramp: Stretch,
+    /// Members that serve another version of the code than most of the pool are left out after so long.
+    #[serde(default = "Pool::version_grace")]
+    pub(in crate::config) version_grace: Stretch,
     /// What differs for one member, by its address or SRV target.
     #[serde(default)]
     pub(in crate::config) member: BTreeMap<Spanned<String>, Member>,
@@ -49,6 +53,10 @@ impl Pool {
 
     const fn min_live() -> ShareText {
         ShareText(Share::Count(1))
+    }
+
+    const fn version_grace() -> Stretch {
+        Stretch(Duration::from_secs(15 * 60))
     }
 
     const fn ttl_unsettled() -> TtlText {
@@ -70,6 +78,7 @@ pub(in crate::config) struct PoolDefaults {
     fail_open: FailOpen,
     ttl_unsettled: TtlText,
     ramp: Stretch,
+    version_grace: Stretch,
 }
 
 impl Default for PoolDefaults {
@@ -81,6 +90,7 @@ impl Default for PoolDefaults {
             fail_open: FailOpen::default(),
             ttl_unsettled: Pool::ttl_unsettled(),
             ramp: Stretch::default(),
+            version_grace: Pool::version_grace(),
         }
     }
 }

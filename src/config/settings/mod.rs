@@ -172,6 +172,8 @@ pub struct Pool {
     pub ttl_unsettled: Ttl,
     /// How long a member that came back is answered with rising probability; zero: not at all.
     pub ramp: Duration,
+    /// How long members may serve another version of the code than most of the pool.
+    pub version_grace: Duration,
     /// `[pool.member.KEY]`
     pub members: Vec<Member>,
 }

@@ -35,6 +35,7 @@ impl Settler<'_> {
             },
             ttl_unsettled: pool.ttl_unsettled.0,
             ramp: pool.ramp.0,
+            version_grace: pool.version_grace.0,
             members,
         })
     }

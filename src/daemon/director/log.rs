@@ -5,7 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tracing::{info, warn};
 
-use crate::health::{Level, Load, Observed, Order, Remark, Verdict};
+use super::agreements::{ranking, shown};
+use crate::health::{Concord, Level, Load, Observed, Order, Reason, Remark, Verdict};
 use crate::plan::{Pool, Probe};
 use crate::probe::Finding;
 use crate::snapshot::{Lineup, Mode};
@@ -30,6 +31,37 @@ pub(super) fn load(probe: &Probe, before: Level, after: Level, load: Option<Load
         Level::Saturated => warn!(%member, check, was, now, load, "member is overloaded"),
         Level::Calm | Level::Busy => info!(%member, check, was, now, load, "member"),
     }
+}
+
+/// The members of a pool agree otherwise than before.
+pub(super) fn concord(pool: &Pool, before: &Concord, after: &Concord) {
+    let (pool, kind) = (&pool.name, pool.record_type);
+    match (before, after) {
+        (_, Concord::Divided(votes)) => {
+            let versions = ranking(votes);
+            warn!(%pool, %kind, versions, "members serve different code, and no version is that of most of them");
+        }
+        (Concord::Divided(_), Concord::Unanimous(version) | Concord::Majority(version)) => {
+            info!(%pool, %kind, version = shown(version), "most members serve one version of the code again");
+        }
+        _ => {}
+    }
+}
+
+/// A member is held back for the code that it serves.
+pub(super) fn held_back(pool: &Pool, member: &str, version: &str, concord: &Concord) {
+    let most = match concord {
+        Concord::Majority(most) | Concord::Unanimous(most) => Some(shown(most)),
+        Concord::Silent | Concord::Divided(_) => None,
+    };
+    let (pool, kind, version, reason) = (&pool.name, pool.record_type, shown(version), Reason::OtherVersion);
+    warn!(%pool, %kind, member, version, most, %reason, "member is held back");
+}
+
+/// It serves what the others do, or nobody can say any more who is right.
+pub(super) fn let_go(pool: &Pool, member: &str, version: Option<&str>) {
+    let (pool, kind, version) = (&pool.name, pool.record_type, version.map(shown));
+    info!(%pool, %kind, member, version, "member is no longer held back");
 }
 
 /// Nothing was heard of so many probes for so long that what they said is old.

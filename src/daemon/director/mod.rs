@@ -5,6 +5,7 @@
 //! with the answers of these pools written anew is published.
 
 mod account;
+mod agreements;
 mod guard;
 mod log;
 mod news;
@@ -28,6 +29,7 @@ use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::account;
+use agreements::Agreements;
 use news::{News, patience};
 use orders::Orders;
 use ramps::Ramps;
@@ -44,6 +46,7 @@ pub struct Director {
     compiler: Compiler,
     sightings: Vec<Sighting>,
     tales: Vec<Tale>,
+    agreements: Agreements,
     guard: Guard,
     /// Those whom their last verdict would have taken down, and who may not leave yet.
     waiting: BTreeMap<ProbeId, Finding>,
@@ -89,6 +92,7 @@ impl Director {
         Self {
             compiler: Compiler::new(Arc::clone(&plan)),
             sightings: vec![Sighting::NONE; plan.probes.len()],
+            agreements: Agreements::new(&plan),
             tales: vec![Tale::default(); plan.probes.len()],
             guard: guard::guard(&plan),
             waiting: BTreeMap::new(),

@@ -1,4 +1,5 @@
-//! How far each member of a pool may be answered: what its probes found, its order, its ramp.
+//! How far each member of a pool may be answered: what its probes found, whether it serves the code of the others, its order,
+//! its ramp.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use crate::units::{Moment, PoolId};
 impl Director {
     /// What is observed of a member.
     pub(super) fn observed_standing(&self, id: MemberId) -> Standing {
-        self.plan.member(id).condition.standing(&|probe| self.seen(probe))
+        let seen = self.plan.member(id).condition.standing(&|probe| self.seen(probe));
+        if self.agreements.holds_back(id) { seen.min(Standing::Doubtful) } else { seen }
     }
 
     /// The same under its order.

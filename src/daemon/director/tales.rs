@@ -1,8 +1,9 @@
-//! What members tell besides their verdicts, and what it adds up to: how busy each of them is.
+//! What members tell besides their verdicts, and what it adds up to: how busy each of them is,
+//! and, with what its pool's others told (`agreements.rs`), whether it serves their code.
 
 use super::{Director, log};
 use crate::config::{Kind, LoadCheck};
-use crate::health::{Burden, Level, Limits, Standing, Thresholds};
+use crate::health::{Burden, Level, Limits, Reason, Standing, Thresholds, Verdict};
 use crate::plan::{Member, Probe};
 use crate::probe::Finding;
 use crate::snapshot::Account;
@@ -14,11 +15,14 @@ pub(super) struct Tale {
     burden: Burden,
     /// Since when it is so busy, in seconds of Unix time.
     since: Option<u32>,
+    /// The version of the code that it serves, while it is up.
+    pub(super) version: Option<String>,
 }
 
 impl Director {
     /// Takes in what a member told, and whether it is up; whether that makes a difference.
     pub(super) fn listen(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> bool {
+        let is_other_code = self.hear_version(id, finding, now);
         let (probe, tale) = (&self.plan.probes[id.index()], &mut self.tales[id.index()]);
         let before = tale.burden.level();
         tale.burden = burden(tale.burden, probe, finding);
@@ -29,7 +33,23 @@ impl Director {
             tale.since = Some(now.unix);
             log::load(probe, before, after, finding.told.load);
         }
-        before != tale.burden.level()
+        is_other_code || before != tale.burden.level()
+    }
+
+    /// Whether what it told of its code makes a difference in a pool.
+    fn hear_version(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> bool {
+        let (is_up, tale) = (self.sightings[id.index()].observed.is_up(), &mut self.tales[id.index()]);
+        let version = match finding.verdict {
+            _ if !is_up => None,
+            Verdict::Pass => finding.told.version.clone(),
+            Verdict::Fail(_) | Verdict::Leaving(_) => tale.version.clone(),
+        };
+        if tale.version == version {
+            return false;
+        }
+        tale.version = version;
+        let pools = self.pools[id.index()].clone();
+        pools.into_iter().filter(|&pool| self.compare(pool, now)).count() > 0
     }
 
     /// What one probe makes of a member.
@@ -44,7 +64,13 @@ impl Director {
     /// Adds to the account of a pool what its members told.
     pub(super) fn retell(&self, pool: PoolId, account: &mut Account) {
         let members = &self.plan.pools[pool.index()].members;
-        for (member, line) in members.iter().zip(account.lines.iter_mut().skip(1)) {
+        let Some((head, lines)) = account.lines.split_first_mut() else { return };
+        head.text += &self.agreements.told(pool);
+        for ((id, member), line) in self.ids(pool).zip(members).zip(lines) {
+            if let Some((since, version)) = self.agreements.other(id) {
+                line.text = format!("{}, {}: {version}", line.text, Reason::OtherVersion);
+                line.since = Some(since);
+            }
             if let Some((level, since)) = self.level(member) {
                 line.text =
                     format!("{}, {}", line.text, level.reason().map_or(level.as_str(), |r| r.as_str()));

@@ -1,4 +1,4 @@
-//! What happens because time passes: orders end, ramps rise, suspicions come true.
+//! What happens because time passes: orders end, ramps rise, graces are over, suspicions come true.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ impl Director {
             let left = Duration::from_secs(end.saturating_sub(now.unix).into());
             left.min(LOOK)
         });
-        let steady = self.ramps.next().into_iter().chain(self.next_watch(now)).min();
-        let steady = steady.map(|next| next.saturating_sub(now.steady));
+        let steady = [self.ramps.next(), self.agreements.next(), self.next_watch(now)];
+        let steady = steady.into_iter().flatten().min().map(|next| next.saturating_sub(now.steady));
         orders.into_iter().chain(steady).min()
     }
 
@@ -34,6 +34,7 @@ impl Director {
         self.mount_guard(now);
         let (orders, mut pools) = (self.orders.count(), self.ramps.due(now.steady));
         pools.extend(self.end_orders(now));
+        pools.extend(self.end_graces(now));
         if !pools.is_empty() {
             let pools: Vec<PoolId> = pools.into_iter().collect();
             self.redraw(&pools, now);
