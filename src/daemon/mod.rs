@@ -9,6 +9,7 @@
 
 mod clock;
 mod cookies;
+mod direction;
 mod director;
 mod load;
 mod network;
@@ -22,12 +23,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info, warn};
 
 use crate::health::Observed;
@@ -35,9 +35,11 @@ use crate::plan::Plan;
 use crate::probe::schedule::{Ask, Event, Schedule};
 use crate::serve::{self, Addresses, BindError, Shown, Sockets};
 
-use clock::{Clock, unix_now};
+use clock::unix_now;
 use renew::Renewal;
 
+pub use clock::Clock;
+pub use direction::Direction;
 pub use director::Director;
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
@@ -45,8 +47,6 @@ pub use state::{Lease, Read, State, StateFile};
 
 /// How many verdicts may wait to be judged; probes wait beyond that.
 const WAITING_VERDICTS: usize = 1024;
-/// How long cookies are made with one secret, where no file says otherwise.
-const SECRET_LIFE: Duration = Duration::from_secs(86_400);
 
 /// Why the server could not start. Each is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -80,10 +80,12 @@ pub enum StartError {
 pub struct Daemon {
     addrs: Addresses,
     views: watch::Receiver<Vec<Observed>>,
+    stale: watch::Receiver<usize>,
     servers: serve::Servers,
-    direction: JoinHandle<()>,
+    /// Hears of the end of the director's thread.
+    direction: oneshot::Receiver<()>,
     renewal: Option<Renewal>,
-    stop: CancellationToken,
+    stop: DropGuard,
 }
 
 impl Daemon {
@@ -104,19 +106,20 @@ impl Daemon {
         let clock = Clock::start();
         let mut director = Director::new(Arc::clone(plan), &state);
         first_round(&mut director, &mut events, plan, clock).await;
-        let views = director.views();
+        let (views, silent) = (director.views(), director.stale());
         let addrs = sockets.local_addrs();
         keep_now(&file, &director.state()); // before the first answer: a serial that is given is never given again
         let shown = plan.identity.as_ref().map(Shown::new);
         let servers = open(&mut director, &state, sockets, plan, shown.as_ref(), clock)?;
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
-        let direction = tokio::spawn(direct(director, events, schedule, file, clock, stop.clone()));
+        let direction = Direction::new(director, events, clock);
+        let direction = direction::start(direction, schedule, |states| keep(file, states), stop.clone())?;
         let renewal = plan.server.tls.as_ref().zip(shown).map(|(tls, shown)| Renewal::new(tls, shown));
         if let Some(renewal) = renewal.clone() {
             tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.run()));
         }
-        Ok(Self { addrs, views, servers, direction, renewal, stop })
+        Ok(Self { addrs, views, stale: silent, servers, direction, renewal, stop: stop.drop_guard() })
     }
 
     /// The addresses it answers on over UDP and TCP.
@@ -134,6 +137,11 @@ impl Daemon {
         self.views.clone()
     }
 
+    /// Of how many probes nothing was heard for so long that their verdicts are stale.
+    pub fn stale(&self) -> watch::Receiver<usize> {
+        self.stale.clone()
+    }
+
     /// Reads the certificate and its key again, if they have changed; otherwise that happens every few seconds.
     pub async fn renew(&self) {
         if let Some(renewal) = &self.renewal {
@@ -143,10 +151,10 @@ impl Daemon {
 
     /// Stops probing, answers what has arrived, keeps what the next run should know.
     pub async fn stop(self) {
-        self.stop.cancel();
+        drop(self.stop);
         self.servers.stop().await;
-        if let Err(e) = self.direction.await {
-            error!(%e, "the director failed");
+        if self.direction.await.is_err() {
+            error!("the director failed");
         }
     }
 }
@@ -165,7 +173,7 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
     let end = Instant::now() + plan.server.first_round;
     while !director.is_informed() {
         match timeout_at(end, events.recv()).await {
-            Ok(Some(event)) => judge(director, event, clock),
+            Ok(Some(event)) => direction::take(director, event, clock),
             Ok(None) => return,
             Err(_elapsed) => {
                 warn!(
@@ -174,15 +182,6 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
                 return;
             }
         }
-    }
-}
-
-fn judge(director: &mut Director, event: Event, clock: Clock) {
-    match event {
-        Event::Found { probe, finding, pace } => {
-            let _ = pace.send(director.judge(probe, &finding, clock.now())); // a probe that was stopped does not care
-        }
-        Event::Overdue { probe } => director.expect(probe, clock.now()),
     }
 }
 
@@ -211,41 +210,6 @@ fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
         }
     };
     Ok((file, state))
-}
-
-/// Judges verdicts until it is stopped. The state file is written beside that, never in its way.
-async fn direct(
-    mut director: Director,
-    mut events: mpsc::Receiver<Event>,
-    schedule: Schedule,
-    file: StateFile,
-    clock: Clock,
-    stop: CancellationToken,
-) {
-    let mut views = director.views();
-    let (states, to_keep) = watch::channel(State::default());
-    let keeper = tokio::spawn(keep(file, to_keep));
-    let mut secrets = interval(SECRET_LIFE); // its first tick is now
-    secrets.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            Some(event) = events.recv() => judge(&mut director, event, clock),
-            _ = secrets.tick(), if director.makes_secrets() => roll_secrets(&mut director),
-            Ok(()) = views.changed() => drop(states.send_replace(director.state())),
-        }
-    }
-    schedule.stop().await;
-    states.send_replace(director.last_state());
-    drop(states);
-    let _ = keeper.await;
-}
-
-fn roll_secrets(director: &mut Director) {
-    match cookies::make() {
-        Ok(newest) => director.roll_secrets(newest),
-        Err(e) => error!(%e, "no random numbers for DNS cookies: they stay as they are"),
-    }
 }
 
 /// Writes each new state, or the newest of those that came while the disk was busy.

@@ -35,6 +35,8 @@ pub struct Director {
     leases: Vec<Lease>,
     /// The pools of each probe.
     pools: Vec<Vec<PoolId>>,
+    /// The probes of each pool.
+    probes: Vec<Vec<ProbeId>>,
     /// Probes without a verdict.
     unknown: usize,
     stage: Stage,
@@ -72,6 +74,7 @@ impl Director {
             began: Vec::new(),
             leases: leases.collect(),
             pools: pools_of_probes(&plan),
+            probes: probes_of_pools(&plan),
             unknown: plan.probes.len(),
             stage: Stage::Rehearsal,
             views: watch::Sender::new(vec![Observed::Unknown; plan.probes.len()]),
@@ -92,8 +95,7 @@ impl Director {
 
     /// Takes one verdict in; when to ask this member again. What follows is to be published.
     pub fn take(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
-        self.hear(id, now);
-        self.note(id, News::Prompt);
+        self.hear(id, News::Prompt, now);
         let probe = &self.plan.probes[id.index()];
         let thresholds = Thresholds { fall: probe.check.fall, rise: probe.check.rise };
         let sighting = &mut self.sightings[id.index()];
@@ -149,11 +151,11 @@ impl Director {
             }
         }
         self.unknown = 0;
-        self.vigil =
-            Some(Vigil::begin(self.plan.probes.iter().map(|probe| patience(&probe.check)), now.steady));
+        let patience = self.plan.probes.iter().map(|probe| patience(&probe.check, News::Prompt));
+        self.vigil = Some(Vigil::begin(patience, now.steady));
         (self.due, self.moved) = Default::default();
         self.views.send_replace(self.observed());
-        self.lineups = self.plan.pools.iter().map(|pool| self.lineup(pool, None)).collect();
+        self.lineups = self.plan.pool_ids().map(|(id, pool)| self.lineup(id, pool, None)).collect();
         for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
             log::lineup(pool, lineup, false);
         }
@@ -217,13 +219,13 @@ impl Director {
         let mut changed = Vec::new();
         for &id in pools {
             let pool = &self.plan.pools[id.index()];
-            let lineup = self.lineup(pool, Some(&self.lineups[id.index()]));
+            let lineup = self.lineup(id, pool, Some(&self.lineups[id.index()]));
             let last = &self.lineups[id.index()];
             if lineup == *last {
                 continue;
             }
             if (&lineup.answered, lineup.mode) != (&last.answered, last.mode) {
-                log::lineup(pool, &lineup, self.is_blind(pool));
+                log::lineup(pool, &lineup, self.is_blind(id));
                 self.began[id.index()] = now.unix;
             }
             self.lineups[id.index()] = lineup;
@@ -250,20 +252,25 @@ impl Director {
         self.sightings.iter().map(|sighting| sighting.observed).collect()
     }
 
-    fn lineup(&self, pool: &Pool, last: Option<&Lineup>) -> Lineup {
+    fn lineup(&self, id: PoolId, pool: &Pool, last: Option<&Lineup>) -> Lineup {
         let of = |probe: ProbeId| self.sightings[probe.index()].observed.standing();
         let standings: Vec<Standing> =
             pool.members.iter().map(|member| member.condition.standing(&of)).collect();
-        if self.is_blind(pool) {
+        if self.is_blind(id) {
             Lineup::blind(pool, &standings, last)
         } else {
-            Lineup::of(pool, &standings, self.outlook(pool), last)
+            Lineup::of(pool, &standings, self.outlook(id), last)
         }
     }
 
     fn serials(&self) -> Vec<Serial> {
         self.leases.iter().map(|lease| lease.now()).collect()
     }
+}
+
+fn probes_of_pools(plan: &Plan) -> Vec<Vec<ProbeId>> {
+    let probes = |pool: &Pool| pool.members.iter().flat_map(|member| member.condition.probes()).collect();
+    plan.pools.iter().map(probes).collect()
 }
 
 fn pools_of_probes(plan: &Plan) -> Vec<Vec<PoolId>> {
