@@ -250,3 +250,37 @@ async fn the_first_answer_is_no_guess() {
     assert_eq!(answered.len(), 3, "with nobody live, everybody is answered");
     daemon.stop().await;
 }
+
+/// Whatever stalls the probes does not stall who watches them, nor answers.
+#[test]
+fn when_probes_stall_the_pools_fail_open_until_they_go_on() {
+    let (lives, dead) = (own_address(), own_address());
+    let _member = std::net::TcpListener::bind((lives, 8140)).unwrap();
+    let zone = format!("{ZONE}pool A {lives}\npool A {dead}\n");
+    let state = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\n[[zone]]\nfile = \"zone\"\n\
+         [check.tcp]\ninterval = \"100ms\"\ntimeout = \"200ms\"\ntcp = {{ port = 8140 }}\n\
+         [[pool]]\nname = \"pool.p.example\"\ncheck = \"tcp\"\n",
+        state.path().display()
+    );
+    let loaded = load_site(&[("onstage.toml", &config), ("zone", &zone)]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let daemon = runtime.block_on(Daemon::start(&loaded.plan, &loaded.network)).unwrap();
+    let (silent, client) = (daemon.stale(), client(daemon.addrs()[0]));
+    let answered = || ask_udp(&client, &query("pool.p.example", RecordType::A)).answers.len();
+    assert_eq!((*silent.borrow(), answered()), (0, 1));
+    let (go_on, stalled) = std::sync::mpsc::channel::<()>();
+    runtime.spawn(async move { stalled.recv() }); // on the one thread that probes have
+    for (is_stalled, expected) in [(true, (2, 2)), (false, (0, 1))] {
+        if !is_stalled {
+            go_on.send(()).unwrap();
+        }
+        let began = std::time::Instant::now();
+        while (*silent.borrow(), answered()) != expected {
+            assert!(began.elapsed() < PATIENCE, "stalled: {is_stalled}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    runtime.block_on(daemon.stop());
+}

@@ -1,5 +1,7 @@
 //! From fault to answer on paused time: the schedule asks, the director judges, the snapshot changes.
 
+use std::fmt::Display;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -13,9 +15,10 @@ use onstage::probe::{Finding, Held};
 use onstage::snapshot::{Outlook, Reader};
 use onstage::units::{Moment, ProbeId, Serial, ZoneId};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 mod crowd;
+mod stale;
 mod tripwire;
 mod unsettled;
 
@@ -36,10 +39,14 @@ enum Does {
     CutOff,
     Freeze,
     Leave,
+    /// What a prober does that has stalled: its own fault.
+    Hang,
+    HangFor(Duration),
+    Panic,
 }
 
-/// Three scripted members.
-struct World([Mutex<Script>; 3]);
+/// Scripted members.
+struct World(Vec<Mutex<Script>>);
 
 struct Script {
     does: Does,
@@ -61,9 +68,9 @@ impl Drop for Ended<'_> {
 }
 
 impl World {
-    fn new(does: [Does; 3]) -> Self {
-        let script = |does| Script { does, asked: 0, idle: None, held: 0, loss: Arc::default() };
-        Self(does.map(|does| Mutex::new(script(does))))
+    fn new(does: &[Does]) -> Self {
+        let script = |&does: &Does| Script { does, asked: 0, idle: None, held: 0, loss: Arc::default() };
+        Self(does.iter().map(|does| Mutex::new(script(does))).collect())
     }
 
     fn script(&self, member: usize) -> MutexGuard<'_, Script> {
@@ -108,6 +115,9 @@ impl Ask for World {
             Does::Refuse => (Verdict::Fail(Reason::Refused), Duration::ZERO),
             Does::CutOff => (Verdict::Fail(Reason::Closed), Duration::ZERO),
             Does::Freeze => (Verdict::Fail(Reason::TlsTimeout), TIMEOUT),
+            Does::Hang => pending().await,
+            Does::HangFor(time) => (Verdict::Pass, time),
+            Does::Panic => panic!("a probe that has a bug"),
             Does::Leave => (Verdict::Leaving(Reason::ServiceState), Duration::ZERO),
         };
         sleep(took).await;
@@ -120,11 +130,18 @@ fn finding(verdict: Verdict, latency: Duration) -> Finding {
 }
 
 fn plan() -> Arc<Plan> {
+    plan_of(&["172.16.1.10", "172.16.4.26", "172.16.9.7"])
+}
+
+/// One pool of these members.
+fn plan_of(members: &[impl Display]) -> Arc<Plan> {
     let config = "[[zone]]\nfile = \"zone\"\n[check.tcp]\ntcp = { port = 8140 }\n\
                   [[pool]]\nname = \"puppet.example.org\"\ncheck = \"tcp\"\n";
-    let zone = "$ORIGIN puppet.example.org.\n$TTL 30\n@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n\
-                @ A 172.16.1.10\n@ A 172.16.4.26\n@ A 172.16.9.7\n";
-    load_site(&[("onstage.toml", config), ("zone", zone)]).plan
+    let members = members.iter().map(|member| format!("@ A {member}\n")).collect::<Vec<_>>().concat();
+    let zone = format!(
+        "$ORIGIN puppet.example.org.\n$TTL 30\n@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n{members}"
+    );
+    load_site(&[("onstage.toml", config), ("zone", &zone)]).plan
 }
 
 /// The moment that it is, in a run that began then.
@@ -145,10 +162,10 @@ struct Watch {
 impl Watch {
     /// After the first round.
     async fn begin(does: [Does; 3]) -> Self {
-        Self::begin_with(plan(), does).await
+        Self::begin_with(plan(), &does).await
     }
 
-    async fn begin_with(plan: Arc<Plan>, does: [Does; 3]) -> Self {
+    async fn begin_with(plan: Arc<Plan>, does: &[Does]) -> Self {
         let state = State::default();
         let world = Arc::new(World::new(does));
         let (sender, mut events) = mpsc::channel(16);
@@ -178,11 +195,18 @@ impl Watch {
         self.until(most, |director| director.lineups()[0].outlook == outlook).await
     }
 
-    /// Lets time pass until it is so after some event; how long that took.
+    /// Lets time pass until it is so; how long that took.
     async fn until(&mut self, most: Duration, is_so: impl Fn(&Director) -> bool) -> Option<Duration> {
         let began = Instant::now();
-        while let Ok(Some(event)) = timeout_at(began + most, self.events.recv()).await {
-            take(&mut self.director, event, since(self.began));
+        while began.elapsed() < most {
+            let look = self.director.next_look().map_or(began + most, |steady| self.began + steady);
+            match timeout_at(look.min(began + most), self.events.recv()).await {
+                Ok(Some(event)) => take(&mut self.director, event, since(self.began)),
+                Ok(None) => sleep_until(look.min(began + most)).await, // the last probe is dead
+                Err(_elapsed) => {}
+            }
+            self.director.look(since(self.began));
+            self.director.publish(since(self.began));
             if is_so(&self.director) {
                 return Some(began.elapsed());
             }

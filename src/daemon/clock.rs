@@ -1,24 +1,29 @@
 //! The two clocks: the one that never jumps, and the one on the wall.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::time::Instant;
+use tokio::time::{self, Instant};
 
 use crate::units::Moment;
 
 /// Tells moments, all counted from its start.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock(Instant);
+pub struct Clock(Instant);
 
 impl Clock {
     /// A clock that starts now.
-    pub(super) fn start() -> Self {
+    pub fn start() -> Self {
         Self(Instant::now())
     }
 
     /// Now.
-    pub(super) fn now(&self) -> Moment {
+    pub fn now(&self) -> Moment {
         Moment { steady: self.0.elapsed(), unix: unix_now() }
+    }
+
+    /// Waits until the steady clock says so.
+    pub(super) async fn sleep_until(&self, steady: Duration) {
+        time::sleep_until(self.0 + steady).await;
     }
 }
 

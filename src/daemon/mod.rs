@@ -10,6 +10,7 @@
 mod certificates;
 mod clock;
 mod cookies;
+mod direction;
 mod director;
 mod keeper;
 mod load;
@@ -19,19 +20,16 @@ mod state;
 mod steering;
 mod user;
 
-use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info, warn};
 
 use crate::health::Observed;
@@ -40,11 +38,12 @@ use crate::probe::guard::{self, Vouch};
 use crate::probe::schedule::{Ask, Event, Schedule};
 use crate::serve::{self, Addresses, BindError, Sockets};
 
-use clock::{Clock, unix_now};
+use clock::unix_now;
 use keeper::Keeper;
 use renew::Renewal;
-use steering::Command;
 
+pub use clock::Clock;
+pub use direction::{Direction, Inbox};
 pub use director::{Consent, Director, Effect, Kept, Left, Refusal};
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
@@ -53,8 +52,6 @@ pub use steering::{Steering, SteeringError};
 
 /// How many verdicts may wait to be judged; probes wait beyond that.
 const WAITING_VERDICTS: usize = 1024;
-/// How long cookies are made with one secret, where no file says otherwise.
-const SECRET_LIFE: Duration = Duration::from_secs(86_400);
 
 /// Why the server could not start. Each is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -89,10 +86,12 @@ pub struct Daemon {
     addrs: Addresses,
     views: watch::Receiver<Vec<Observed>>,
     steering: Steering,
+    stale: watch::Receiver<usize>,
     servers: serve::Servers,
-    direction: JoinHandle<()>,
+    /// Hears of the end of the director's thread.
+    direction: oneshot::Receiver<()>,
     renewal: Renewal,
-    stop: CancellationToken,
+    stop: DropGuard,
 }
 
 impl Daemon {
@@ -114,7 +113,7 @@ impl Daemon {
         let clock = Clock::start();
         let mut director = Director::new(Arc::clone(plan), &state);
         first_round(&mut director, &mut events, plan, clock).await;
-        let views = director.views();
+        let (views, silent) = (director.views(), director.stale());
         let addrs = sockets.local_addrs();
         keeper.keep_now(&director.state()); // before the first answer: a serial that is given is never given again
         let servers = open(&mut director, &state, sockets, plan, clock)?;
@@ -122,11 +121,12 @@ impl Daemon {
         let stop = CancellationToken::new();
         let (steering, commands) = Steering::new();
         let answers = post_guards(&director, plan, ask, &stop);
-        let inbox = Inbox { events, commands, answers };
-        let direction = tokio::spawn(direct(director, inbox, schedule, keeper, clock, stop.clone()));
+        let direction = Direction::new(director, Inbox { events, commands, answers }, clock);
+        let direction = direction::start(direction, schedule, keeper, stop.clone())?;
         let renewal = Renewal::new(&plan.watched);
         tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.clone().run()));
-        Ok(Self { addrs, views, steering, servers, direction, renewal, stop })
+        let stop = stop.drop_guard();
+        Ok(Self { addrs, views, steering, stale: silent, servers, direction, renewal, stop })
     }
 
     /// The addresses it answers on over UDP and TCP.
@@ -149,6 +149,11 @@ impl Daemon {
         self.steering.clone()
     }
 
+    /// Of how many probes nothing was heard for so long that their verdicts are stale.
+    pub fn stale(&self) -> watch::Receiver<usize> {
+        self.stale.clone()
+    }
+
     /// Reads certificates and their keys again, if they have changed; otherwise that happens every few seconds.
     pub async fn renew(&self) {
         self.renewal.look().await;
@@ -156,10 +161,10 @@ impl Daemon {
 
     /// Stops probing, answers what has arrived, keeps what the next run should know.
     pub async fn stop(self) {
-        self.stop.cancel();
+        drop(self.stop);
         self.servers.stop().await;
-        if let Err(e) = self.direction.await {
-            error!(%e, "the director failed");
+        if self.direction.await.is_err() {
+            error!("the director failed");
         }
     }
 }
@@ -178,9 +183,7 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
     let end = Instant::now() + plan.server.first_round;
     while !director.is_informed() {
         match timeout_at(end, events.recv()).await {
-            Ok(Some(event)) => {
-                judge(director, event, clock);
-            }
+            Ok(Some(event)) => direction::take(director, event, clock),
             Ok(None) => return,
             Err(_elapsed) => {
                 warn!(
@@ -190,17 +193,6 @@ async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>
             }
         }
     }
-}
-
-/// What changed that is to be kept is told by the director's views.
-fn judge(director: &mut Director, event: Event, clock: Clock) -> Kept {
-    match event {
-        Event::Found { probe, finding, pace } => {
-            let _ = pace.send(director.judge(probe, &finding, clock.now())); // a probe that was stopped does not care
-        }
-        Event::Overdue { probe } => director.expect(probe, clock.now()),
-    }
-    Kept::Same
 }
 
 fn open(
@@ -229,14 +221,6 @@ fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
     Ok((file, state))
 }
 
-/// What the director is told.
-struct Inbox {
-    events: mpsc::Receiver<Event>,
-    commands: mpsc::Receiver<Command>,
-    /// The guards that answered.
-    answers: mpsc::Receiver<SocketAddr>,
-}
-
 /// Lets the guards be asked while the director suspects itself, and once at the start: one that never answers is told.
 fn post_guards(
     director: &Director,
@@ -253,70 +237,4 @@ fn post_guards(
         tokio::spawn(stop.clone().run_until_cancelled_owned(watch));
     }
     answers
-}
-
-/// Judges verdicts and takes orders until it is stopped.
-async fn direct(
-    mut director: Director,
-    mut inbox: Inbox,
-    schedule: Schedule,
-    keeper: Keeper,
-    clock: Clock,
-    stop: CancellationToken,
-) {
-    let mut views = director.views();
-    let (states, to_keep) = watch::channel(director.state());
-    let keeper = tokio::spawn(keeper.keep(to_keep));
-    let mut secrets = interval(SECRET_LIFE); // its first tick is now
-    secrets.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let kept = tokio::select! {
-            () = stop.cancelled() => break,
-            Some(event) = inbox.events.recv() => judge(&mut director, event, clock),
-            Some(command) = inbox.commands.recv() => command.carry_out(&mut director, clock.now()),
-            Some(_guard) = inbox.answers.recv() => vouched(&mut director, clock),
-            () = wait(director.wakes_in(clock.now())) => director.wake(clock.now()),
-            () = wait(left(director.next_look(), clock)) => look(&mut director, clock),
-            _ = secrets.tick(), if director.makes_secrets() => roll_secrets(&mut director),
-            Ok(()) = views.changed() => Kept::Changed,
-        };
-        if kept == Kept::Changed {
-            states.send_replace(director.state());
-        }
-    }
-    schedule.stop().await;
-    states.send_replace(director.last_state());
-    drop(states);
-    let _ = keeper.await;
-}
-
-fn vouched(director: &mut Director, clock: Clock) -> Kept {
-    director.vouched(clock.now());
-    Kept::Same
-}
-
-fn look(director: &mut Director, clock: Clock) -> Kept {
-    director.look(clock.now());
-    Kept::Same
-}
-
-/// How long it is until then, by the steady clock.
-fn left(at: Option<Duration>, clock: Clock) -> Option<Duration> {
-    Some(at?.saturating_sub(clock.now().steady))
-}
-
-/// For so long; `None`: for ever.
-async fn wait(pause: Option<Duration>) {
-    match pause {
-        Some(pause) => sleep(pause).await,
-        None => pending().await,
-    }
-}
-
-fn roll_secrets(director: &mut Director) -> Kept {
-    match cookies::make() {
-        Ok(newest) => director.roll_secrets(newest),
-        Err(e) => error!(%e, "no random numbers for DNS cookies: they stay as they are"),
-    }
-    Kept::Same
 }

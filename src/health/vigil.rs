@@ -38,15 +38,12 @@ impl Vigil {
         vigil
     }
 
-    /// Something was heard of this probe.
-    pub fn hear(&mut self, probe: ProbeId, now: Duration) {
-        let watched = &mut self.probes[probe.index()];
-        let was_silent = watched.end() <= now;
-        watched.heard = now;
-        if was_silent {
-            let end = watched.end();
-            self.next = Some(self.next.map_or(end, |next| next.min(end)));
-        }
+    /// Something was heard of this probe, which may be silent for so long now.
+    pub fn hear(&mut self, probe: ProbeId, patience: Duration, now: Duration) {
+        let watched = Watched { heard: now, patience };
+        let end = watched.end();
+        self.probes[probe.index()] = watched;
+        self.next = Some(self.next.map_or(end, |next| next.min(end)));
     }
 
     /// When to look next; `None`: not before something is heard.
@@ -96,7 +93,7 @@ mod tests {
     fn who_is_silent_for_too_long_is_noticed_then_and_not_before() {
         let mut vigil = vigil();
         assert_eq!(vigil.next_look(), Some(ms(1000)));
-        vigil.hear(FIRST, ms(700));
+        vigil.hear(FIRST, ms(1000), ms(700));
         assert_eq!((vigil.look(ms(1000)), vigil.next_look()), (vec![], Some(ms(1700))));
         assert_eq!((vigil.look(ms(1700)), vigil.next_look()), (vec![FIRST], Some(ms(3000))));
         assert_eq!((vigil.look(ms(3000)), vigil.next_look()), (vec![FIRST, SECOND], None));
@@ -107,9 +104,9 @@ mod tests {
         let mut vigil = vigil();
         assert_eq!(vigil.look(ms(1000)), [FIRST]);
         assert_eq!(vigil.look(ms(3000)), [FIRST, SECOND]);
-        vigil.hear(SECOND, ms(5000));
+        vigil.hear(SECOND, ms(3000), ms(5000));
         assert_eq!(vigil.next_look(), Some(ms(8000)));
-        vigil.hear(FIRST, ms(5500));
+        vigil.hear(FIRST, ms(1000), ms(5500));
         assert_eq!((vigil.look(ms(5600)), vigil.next_look()), (vec![], Some(ms(6500))));
     }
 
@@ -117,7 +114,7 @@ mod tests {
     #[test]
     fn who_was_stopped_as_well_blames_nobody() {
         let mut vigil = vigil();
-        vigil.hear(FIRST, ms(900));
+        vigil.hear(FIRST, ms(1000), ms(900));
         assert_eq!(vigil.look(ms(1000)), []);
         assert_eq!((vigil.look(ms(3_600_000)), vigil.next_look()), (vec![], Some(ms(3_601_000))));
         assert_eq!(vigil.look(ms(3_601_000)), [FIRST], "but not for ever");

@@ -92,10 +92,12 @@ impl<A: Ask> Round<A> {
     /// Asks, and tells what was found. A pass settles the matter, a fail waits for the question beside it, if there is
     /// one, so that both count.
     async fn once(&self, cause: Cause, belief: Belief) -> Option<Outcome> {
-        let (answer, other) = self.saying_so(self.first_answer(cause, belief)).await?;
+        let (answer, other) = self.saying_so(belief, self.first_answer(cause, belief)).await?;
         let outcome = self.tell(answer).await?;
         match other {
-            Some(other) if outcome.verdict != Verdict::Pass => self.tell(self.saying_so(other).await?).await,
+            Some(other) if outcome.verdict != Verdict::Pass => {
+                self.tell(self.saying_so(belief, other).await?).await
+            }
             _ => Some(outcome),
         }
     }
@@ -144,24 +146,33 @@ impl<A: Ask> Round<A> {
     }
 
     /// Waits for an answer, and says that it is overdue when it is. `None`: nobody listens.
-    async fn saying_so<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
-        match select(pin!(answer), pin!(self.say_overdue())).await {
+    async fn saying_so<T>(&self, belief: Belief, answer: impl Future<Output = T>) -> Option<T> {
+        match select(pin!(answer), pin!(self.say_overdue(belief))).await {
             Either::Left((answer, _)) => Some(answer),
             Either::Right(((), _)) => None,
         }
     }
 
-    /// Says it once; again, as a sign of life, for each interval that it waited for its turn in while the line moved.
-    /// Ends when nobody listens.
-    async fn say_overdue(&self) {
+    /// Says it once; again, as a sign of life, while it waits for its turn, and when it got it. Ends when nobody listens.
+    async fn say_overdue(&self, belief: Belief) {
         sleep(self.check.recheck).await;
         while self.events.send(Event::Overdue { probe: self.id }).await.is_ok() {
-            loop {
-                let (waits, given) = (self.in_line.load(Ordering::Relaxed), self.turns.given());
-                sleep(self.check.interval).await;
-                if waits && self.turns.given() != given {
-                    break;
-                }
+            self.next_sign(belief).await;
+        }
+    }
+
+    /// Ends with the wait, and after each interval of it in which the line moved: where nobody gets a turn any more, there
+    /// is no life.
+    async fn next_sign(&self, belief: Belief) {
+        let (since, given) = (Instant::now(), self.turns.given(belief));
+        let in_line = || self.in_line.load(Ordering::Relaxed);
+        let mut waits = in_line();
+        while !waits || since.elapsed() < self.check.interval || self.turns.given(belief) == given {
+            let waited = waits;
+            sleep(self.check.recheck).await;
+            waits = in_line();
+            if waited && !waits {
+                break;
             }
         }
     }

@@ -1,16 +1,14 @@
 //! Turns: so many probes are in flight at once, and the others wait in line.
 //!
-//! Members that are down have a part of the turns: a site where most are frozen, each of which takes its turn for as long
+//! Members that are down have a line of their own: a site where most are frozen, each of which takes its turn for as long
 //! as its timeout, still finds out at once about those that are well.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Probes in flight at once: connections, and so file descriptors, that a site full of frozen members may hold.
-const IN_FLIGHT: usize = 1024;
-/// Those of them that ask members that are down.
-const DOWN_IN_FLIGHT: usize = IN_FLIGHT / 4 * 3;
+/// Probes of one line in flight at once: connections, and so file descriptors, that a site full of frozen members may hold.
+const IN_FLIGHT: usize = 512;
 
 /// What the last answers make of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,38 +22,41 @@ pub(super) enum Belief {
 /// The turns of all probes.
 #[derive(Debug)]
 pub(super) struct Turns {
-    all: Semaphore,
-    down: Semaphore,
-    given: AtomicUsize,
+    up: Line,
+    down: Line,
 }
 
-/// The right to ask, until it is dropped.
-pub(super) struct Turn<'t> {
-    _down: Option<SemaphorePermit<'t>>,
-    _turn: Option<SemaphorePermit<'t>>,
+#[derive(Debug)]
+struct Line {
+    turns: Semaphore,
+    given: AtomicUsize,
 }
 
 impl Turns {
     pub(super) fn new() -> Self {
-        let (all, down) = (Semaphore::new(IN_FLIGHT), Semaphore::new(DOWN_IN_FLIGHT));
-        Self { all, down, given: AtomicUsize::new(0) }
+        let line = || Line { turns: Semaphore::new(IN_FLIGHT), given: AtomicUsize::new(0) };
+        Self { up: line(), down: line() }
     }
 
-    /// Waits for a turn; `in_line` is set meanwhile.
-    pub(super) async fn wait(&self, belief: Belief, in_line: &AtomicBool) -> Turn<'_> {
+    /// Waits for a turn, which ends when it is dropped; `in_line` is set meanwhile.
+    pub(super) async fn wait(&self, belief: Belief, in_line: &AtomicBool) -> Option<SemaphorePermit<'_>> {
         in_line.store(true, Ordering::Relaxed);
-        let down = match belief {
-            Belief::Up => None,
-            Belief::Down => self.down.acquire().await.ok(), // neither is ever closed
-        };
-        let turn = self.all.acquire().await.ok();
+        let line = self.line(belief);
+        let turn = line.turns.acquire().await.ok(); // it is never closed
         in_line.store(false, Ordering::Relaxed);
-        self.given.fetch_add(1, Ordering::Relaxed);
-        Turn { _down: down, _turn: turn }
+        line.given.fetch_add(1, Ordering::Relaxed);
+        turn
     }
 
     /// How many turns were given so far: while this rises, the line moves.
-    pub(super) fn given(&self) -> usize {
-        self.given.load(Ordering::Relaxed)
+    pub(super) fn given(&self, belief: Belief) -> usize {
+        self.line(belief).given.load(Ordering::Relaxed)
+    }
+
+    const fn line(&self, belief: Belief) -> &Line {
+        match belief {
+            Belief::Up => &self.up,
+            Belief::Down => &self.down,
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! Thousands of members: what is bounded, and who waits for whom.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use onstage::daemon::{Clock, Direction, Inbox};
 use onstage::health::Pace;
 use onstage::plan::Probe;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -19,6 +23,7 @@ struct Frozen {
     now: AtomicUsize,
     peak: AtomicUsize,
     asked: Vec<AtomicUsize>,
+    hang: AtomicBool,
 }
 
 impl Frozen {
@@ -52,8 +57,53 @@ impl Ask for Frozen {
         if is_first || probe == Self::WELL {
             return finding(Verdict::Pass, Duration::ZERO);
         }
+        if self.hang.load(Ordering::Relaxed) {
+            return pending().await;
+        }
         sleep(TIMEOUT).await;
         finding(Verdict::Fail(Reason::TlsTimeout), TIMEOUT)
+    }
+}
+
+/// A frozen crowd, its schedule, and who listens to it.
+struct Crowd {
+    frozen: Arc<Frozen>,
+    schedule: Schedule,
+    events: mpsc::Receiver<Event>,
+    fails: Vec<u32>,
+    /// Since when nothing was heard of each, and until when something must be.
+    silent: Vec<(Instant, Instant)>,
+}
+
+impl Crowd {
+    const MEMBERS: u16 = 3000;
+
+    fn begin() -> Self {
+        let frozen = Frozen::of(Self::MEMBERS);
+        let (sender, events) = mpsc::channel(16);
+        let schedule = Schedule::start(&probes(Self::MEMBERS), &frozen, &sender);
+        let silent = vec![(Instant::now(), Instant::now() + 2 * INTERVAL); Self::MEMBERS.into()];
+        Self { frozen, schedule, events, fails: vec![0; Self::MEMBERS.into()], silent }
+    }
+
+    /// Listens for so long, and takes care that nobody is silent for so long that it would be thought dead. How many
+    /// events there were.
+    async fn listen(&mut self, most: Duration) -> usize {
+        let (end, mut events) = (Instant::now() + most, 0);
+        while let Ok(Some(event)) = timeout_at(end, self.events.recv()).await {
+            events += 1;
+            let (now, silent) = (Instant::now(), &mut self.silent[event.probe().index()]);
+            assert!(now < silent.1, "{:?} was silent for {:?}", event, now - silent.0);
+            *silent = match &event {
+                Event::Found { .. } => (now, now + 2 * INTERVAL),
+                Event::Overdue { .. } => (now, now + INTERVAL + 2 * RECHECK),
+            };
+            let Event::Found { probe, finding, pace } = event else { continue };
+            let fails = &mut self.fails[probe.index()];
+            *fails += u32::from(finding.verdict != Verdict::Pass);
+            let _ = pace.send(if *fails == 1 { Pace::Recheck } else { Pace::Interval });
+        }
+        events
     }
 }
 
@@ -61,31 +111,33 @@ impl Ask for Frozen {
 /// to those that are up.
 #[tokio::test(start_paused = true)]
 async fn probes_in_flight_are_bounded() {
-    const MEMBERS: u16 = 3000;
-    let frozen = Frozen::of(MEMBERS);
-    let (sender, mut events) = mpsc::channel(16);
-    let schedule = Schedule::start(&probes(MEMBERS), &frozen, &sender);
-    let mut fails = vec![0; MEMBERS.into()];
-    let mut listen = async |most: Duration| {
-        let end = Instant::now() + most;
-        while let Ok(Some(event)) = timeout_at(end, events.recv()).await {
-            let Event::Found { probe, finding, pace } = event else { continue };
-            fails[probe.index()] += u32::from(finding.verdict != Verdict::Pass);
-            let _ = pace.send(if fails[probe.index()] == 1 { Pace::Recheck } else { Pace::Interval });
-        }
-    };
-    listen(10 * INTERVAL).await;
-    assert_eq!(frozen.peak(), 1024, "while they were thought to be up");
-    listen(20 * INTERVAL).await;
-    let well = &frozen.asked[Frozen::WELL.index()];
-    let asked = well.load(Ordering::Relaxed);
-    frozen.peak();
-    listen(20 * INTERVAL).await;
-    let (peak, asked) = (frozen.peak(), well.load(Ordering::Relaxed) - asked);
-    assert!((768..=768 + 1).contains(&peak), "once they are down: {peak}");
+    let mut crowd = Crowd::begin();
+    crowd.listen(10 * INTERVAL).await;
+    assert_eq!(crowd.frozen.peak(), 1024, "those that were up, and those that are down already");
+    crowd.listen(20 * INTERVAL).await;
+    let asked = |crowd: &Crowd| crowd.frozen.asked[Frozen::WELL.index()].load(Ordering::Relaxed);
+    let before = asked(&crowd);
+    crowd.frozen.peak();
+    crowd.listen(20 * INTERVAL).await;
+    let (peak, asked) = (crowd.frozen.peak(), asked(&crowd) - before);
+    assert!((512..=512 + 1).contains(&peak), "once they are down: {peak}");
     assert!((19..=21).contains(&asked), "who is well waits for none of them: {asked}");
-    schedule.stop().await;
-    assert_eq!(frozen.now.load(Ordering::Relaxed), 0, "those under way were ended");
+    crowd.schedule.stop().await;
+    assert_eq!(crowd.frozen.now.load(Ordering::Relaxed), 0, "those under way were ended");
+}
+
+/// Most of a frozen site waits for its turn, much longer than a probe may be silent: that is no dead prober. But when
+/// nobody gets a turn any more, it is.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_turn_gives_signs_of_life_as_long_as_the_line_moves() {
+    let mut crowd = Crowd::begin();
+    assert!(crowd.listen(20 * INTERVAL).await > 20 * usize::from(Crowd::MEMBERS));
+    let asked = crowd.frozen.asked.iter().map(|asked| asked.load(Ordering::Relaxed)).min().unwrap();
+    assert!(asked < 10, "somebody is asked as often as if there was no line: {asked} times");
+    crowd.frozen.hang.store(true, Ordering::Relaxed);
+    crowd.listen(2 * INTERVAL).await;
+    let well = crowd.listen(10 * INTERVAL).await;
+    assert!(well <= 11, "only the one that is well is heard, if it gets a turn: {well}");
 }
 
 /// Also in the first round, as far as that can be.
@@ -123,4 +175,85 @@ async fn probes_are_spread_evenly() {
     let (first, later) = (crowd(Duration::ZERO, INTERVAL), crowd(2 * INTERVAL, 10 * INTERVAL));
     println!("in a tenth of a second, at the most: {first} at first, then {later}; on average {even}");
     assert!(first <= 4 * even && later <= even + even / 20, "{first} {later} {even}");
+}
+
+/// Members of which every second one flaps, in pools of four.
+struct Flapping(Vec<AtomicUsize>);
+
+impl Flapping {
+    const POOLS: usize = 2_500;
+    const MEMBERS: usize = 4 * Self::POOLS;
+
+    fn plan() -> Arc<Plan> {
+        let mut config =
+            "[[zone]]\nfile = \"zone\"\n[check.tcp]\ninterval = \"5s\"\ntcp = { port = 8140 }\n".to_owned();
+        let mut zone =
+            "$ORIGIN p.example.\n$TTL 30\n@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n"
+                .to_owned();
+        for pool in 0..Self::POOLS {
+            writeln!(config, "[[pool]]\nname = \"{pool}.p.example\"\ncheck = \"tcp\"").unwrap();
+            for member in 0..4 {
+                writeln!(zone, "{pool} A {}", Ipv4Addr::from(0x0a00_0000 + 4 * pool as u32 + member))
+                    .unwrap();
+            }
+        }
+        load_site(&[("onstage.toml", &config), ("zone", &zone)]).plan
+    }
+}
+
+impl Ask for Flapping {
+    /// Twice well, twice refused, and so on: each time just enough to be believed.
+    async fn ask(&self, probe: ProbeId) -> Finding {
+        let asked = self.0[probe.index()].fetch_add(1, Ordering::Relaxed);
+        let is_well = probe.0.is_multiple_of(2) || asked % 4 < 2;
+        finding(if is_well { Verdict::Pass } else { Verdict::Fail(Reason::Refused) }, Duration::ZERO)
+    }
+}
+
+/// Five thousand members that come and go with each verdict: publications, states and what waits are bounded, and each
+/// answer has the members that are always well.
+#[tokio::test(start_paused = true)]
+async fn when_half_of_ten_thousand_members_flap_answers_stay_right() {
+    const SECONDS: u32 = 10;
+    let plan = Flapping::plan();
+    let flapping = Arc::new(Flapping((0..Flapping::MEMBERS).map(|_| AtomicUsize::new(0)).collect()));
+    let (sender, mut events) = mpsc::channel(1024);
+    let schedule = Schedule::start(&plan.probes, &flapping, &sender);
+    let (clock, state) = (Clock::start(), State::default());
+    let mut director = Director::new(Arc::clone(&plan), &state);
+    while !director.is_informed() {
+        take(&mut director, events.recv().await.unwrap(), clock.now());
+    }
+    let mut reader = director.open(&state, clock.now()).reader();
+    let (mut views, stop) = (director.views(), CancellationToken::new());
+    let direction = Direction::new(director, Inbox::of_events(events), clock);
+    let mut states = direction.states();
+    let running = tokio::spawn(async move { direction.run(&stop).await });
+    sleep(Duration::from_secs(10)).await; // until all of them do
+    states.mark_unchanged();
+    let (mut serials, mut kept, mut moves) = (reader.load().serial(ZoneId(0)).0, 0, 0);
+    let first = serials;
+    for _ in 0..SECONDS * 1000 {
+        sleep(Duration::from_millis(1)).await;
+        let snapshot = reader.load();
+        let serial = snapshot.serial(ZoneId(0)).0;
+        assert!(serial - serials <= 1, "{serial} after {serials} within a millisecond");
+        serials = serial;
+        kept += u32::from(states.has_changed().unwrap());
+        moves += u32::from(views.has_changed().unwrap());
+        states.mark_unchanged();
+        views.mark_unchanged();
+        let name = format!("{}.p.example", fastrand::usize(..Flapping::POOLS));
+        let peer = peer("127.0.0.1", Via::Datagram);
+        let reply = ask(snapshot, &peer, &mut Rotation::new(0), &query(&name, RecordType::A)).unwrap();
+        assert!((2..=4).contains(&reply[7]), "{name}: {} answers", reply[7]);
+    }
+    println!(
+        "in {SECONDS} s: {} serials, {moves} publications with a transition, {kept} states",
+        serials - first
+    );
+    assert!((900..=1001).contains(&(serials - first)), "{}", serials - first);
+    assert!((9..=11).contains(&kept), "{kept}");
+    drop(schedule);
+    running.abort();
 }

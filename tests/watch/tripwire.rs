@@ -106,7 +106,7 @@ async fn checks_of_one_address_share_a_connection() {
     let zone = "$ORIGIN example.\n$TTL 30\n@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n\
                 a A 172.16.1.10\nb A 172.16.1.10\nc A 172.16.1.10\n";
     let plan = load_site(&[("onstage.toml", config), ("zone", zone)]).plan;
-    let mut watch = Watch::begin_with(plan, [Does::Pass; 3]).await;
+    let mut watch = Watch::begin_with(plan, &[Does::Pass; 3]).await;
     assert_eq!(watch.until_change(MINUTE).await, None);
     let held = [0, 1, 2].map(|probe| watch.world.script(probe).held);
     assert_eq!(held, [1, 0, 0]);

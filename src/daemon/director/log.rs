@@ -11,6 +11,9 @@ use crate::plan::{Pool, Probe};
 use crate::probe::Finding;
 use crate::snapshot::{Lineup, Mode};
 
+/// So many members of a pool are named in one line.
+const MOST_LABELS: usize = 32;
+
 /// A member went up or down.
 pub(super) fn transition(probe: &Probe, before: Observed, after: Observed, finding: &Finding) {
     let (member, check) = (probe.target, &probe.check.name);
@@ -76,14 +79,13 @@ pub(super) fn fresh() {
 
 /// Others of a pool are answered than before; `blind`: all of its verdicts are stale.
 pub(super) fn lineup(pool: &Pool, lineup: &Lineup, blind: bool) {
-    let answered: Vec<&str> = pool
-        .members
-        .iter()
-        .zip(&lineup.answered)
-        .filter(|(_, presence)| presence.is_some())
-        .map(|(m, _)| m.label.as_str())
-        .collect();
-    let (pool, kind, answered) = (&pool.name, pool.record_type, answered.join(" "));
+    let members = pool.members.iter().zip(&lineup.answered).filter(|(_, presence)| presence.is_some());
+    let labels: Vec<&str> = members.map(|(member, _)| member.label.as_str()).collect();
+    let answered = match labels.len().checked_sub(MOST_LABELS) {
+        None | Some(0) => labels.join(" "),
+        Some(more) => format!("{} and {more} more", labels[..MOST_LABELS].join(" ")),
+    };
+    let (pool, kind) = (&pool.name, pool.record_type);
     match lineup.mode {
         Mode::Live => info!(%pool, %kind, answered, "pool"),
         Mode::FailingOpen if blind => {

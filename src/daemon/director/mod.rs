@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use super::cookies;
 use super::state::{Lease, State};
 use crate::health::{Guard, Observed, Pace, Standing, Vigil};
-use crate::plan::{MemberId, Plan};
+use crate::plan::{MemberId, Plan, Pool};
 use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
@@ -59,6 +59,8 @@ pub struct Director {
     leases: Vec<Lease>,
     /// The pools of each probe.
     pools: Vec<Vec<PoolId>>,
+    /// The probes of each pool.
+    probes: Vec<Vec<ProbeId>>,
     /// Probes without a verdict.
     unknown: usize,
     stage: Stage,
@@ -103,6 +105,7 @@ impl Director {
             began: Vec::new(),
             leases: leases.collect(),
             pools: pools_of_probes(&plan),
+            probes: probes_of_pools(&plan),
             unknown: plan.probes.len(),
             stage: Stage::Rehearsal,
             views: watch::Sender::new(vec![Observed::Unknown; plan.probes.len()]),
@@ -123,8 +126,7 @@ impl Director {
 
     /// Takes one verdict in; when to ask this member again. What follows is to be published.
     pub fn take(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
-        self.hear(id, now);
-        self.note(id, News::Prompt);
+        self.hear(id, News::Prompt, now);
         let after = self.heed(id, finding, now);
         let before = self.sightings[id.index()].observed;
         self.unknown = self.unknown.saturating_sub(usize::from(before == Observed::Unknown));
@@ -185,17 +187,18 @@ impl Director {
             }
         }
         self.unknown = 0;
-        self.vigil =
-            Some(Vigil::begin(self.plan.probes.iter().map(|probe| patience(&probe.check)), now.steady));
+        let patience = self.plan.probes.iter().map(|probe| patience(&probe.check, News::Prompt));
+        self.vigil = Some(Vigil::begin(patience, now.steady));
         (self.due, self.moved) = Default::default();
         self.views.send_replace(self.observed());
         self.end_orders(now);
         let standings: Vec<Vec<Standing>> =
             self.plan.pool_ids().map(|(id, _)| self.standings(id, now)).collect();
         self.ramps = Ramps::start(&standings);
-        let drawn = self.plan.pools.iter().zip(&standings);
-        self.lineups =
-            drawn.map(|(pool, standings)| Lineup::of(pool, standings, self.outlook(pool), None)).collect();
+        let drawn = self.plan.pool_ids().zip(&standings);
+        self.lineups = drawn
+            .map(|((id, pool), standings)| Lineup::of(pool, standings, self.outlook(id), None))
+            .collect();
         for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
             log::lineup(pool, lineup, false);
         }
@@ -278,11 +281,11 @@ impl Director {
     fn draw(&mut self, id: PoolId, now: Moment) -> bool {
         let standings = self.climbed(id, now);
         let (pool, last) = (&self.plan.pools[id.index()], &self.lineups[id.index()]);
-        let is_blind = self.is_blind(pool);
+        let is_blind = self.is_blind(id);
         let lineup = if is_blind {
             Lineup::blind(pool, &standings, Some(last))
         } else {
-            Lineup::of(pool, &standings, self.outlook(pool), Some(last))
+            Lineup::of(pool, &standings, self.outlook(id), Some(last))
         };
         if lineup == *last {
             return false;
@@ -310,6 +313,11 @@ impl Director {
     fn serials(&self) -> Vec<Serial> {
         self.leases.iter().map(|lease| lease.now()).collect()
     }
+}
+
+fn probes_of_pools(plan: &Plan) -> Vec<Vec<ProbeId>> {
+    let probes = |pool: &Pool| pool.members.iter().flat_map(|member| member.condition.probes()).collect();
+    plan.pools.iter().map(probes).collect()
 }
 
 fn pools_of_probes(plan: &Plan) -> Vec<Vec<PoolId>> {

@@ -14,9 +14,8 @@ use tokio::sync::watch;
 use super::Director;
 use super::log;
 use crate::config::Check;
-use crate::plan::Pool;
 use crate::snapshot::Outlook;
-use crate::units::{Moment, ProbeId};
+use crate::units::{Moment, PoolId, ProbeId};
 
 /// How old what is observed of a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,24 +31,28 @@ pub(super) enum News {
 /// No prober is called dead sooner, however often it asks: a busy machine is not.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a probe may be silent: two intervals, or two timeouts, where these are longer. A probe that does its work
-/// is silent for an interval and until its answer is overdue; where that is never said, until its timeout.
-pub(super) fn patience(check: &Check) -> Duration {
-    let two = 2 * check.interval.max(check.timeout);
-    let never_overdue = check.recheck >= check.timeout;
-    let patience = if never_overdue { two + check.timeout / 2 } else { two };
+/// How long a probe may be silent after news. One that does its work is silent for an interval and until its answer is
+/// overdue, or where that is never said, until its timeout; then for the rest of its timeout, or where it waits for its
+/// turn, until the line has moved, at the latest when those in flight have met theirs. Two intervals, or two timeouts, where
+/// these are longer, are more than each of these.
+pub(super) fn patience(check: &Check, news: News) -> Duration {
+    let longer = check.interval.max(check.timeout);
+    let patience = match news {
+        News::Overdue => (longer + 2 * check.recheck).min(2 * longer),
+        News::Prompt | News::Stale if check.recheck >= check.timeout => 2 * longer + check.timeout / 2,
+        News::Prompt | News::Stale => 2 * longer,
+    };
     patience.max(LEAST_PATIENCE)
 }
 
 impl Director {
-    /// The answer of this probe is overdue. A member that was up is likely to leave.
+    /// The answer of this probe is overdue: a member that was up is likely to leave. What follows is to be published.
     pub fn expect(&mut self, probe: ProbeId, now: Moment) {
-        self.hear(probe, now);
-        self.note(probe, News::Overdue);
-        self.publish(now);
+        self.hear(probe, News::Overdue, now);
     }
 
-    /// Looks whether probes are silent for too long: their verdicts are stale from then on.
+    /// Looks whether probes are silent for too long: their verdicts are stale from then on. What follows is to be
+    /// published.
     pub fn look(&mut self, now: Moment) {
         let silent = self.vigil.as_mut().map(|vigil| vigil.look(now.steady)).unwrap_or_default();
         let before = *self.stale.borrow();
@@ -59,7 +62,6 @@ impl Director {
         if before == 0 && *self.stale.borrow() > 0 {
             log::stale(*self.stale.borrow(), self.plan.probes.len());
         }
-        self.publish(now);
     }
 
     /// When to look next, by the steady clock.
@@ -72,14 +74,17 @@ impl Director {
         self.stale.subscribe()
     }
 
-    pub(super) fn hear(&mut self, probe: ProbeId, now: Moment) {
+    /// There is news of this probe.
+    pub(super) fn hear(&mut self, probe: ProbeId, news: News, now: Moment) {
         if let Some(vigil) = &mut self.vigil {
-            vigil.hear(probe, now.steady);
+            let patience = patience(&self.plan.probes[probe.index()].check, news);
+            vigil.hear(probe, patience, now.steady);
         }
+        self.note(probe, news);
     }
 
     /// From now on this is how old the verdict of this probe is.
-    pub(super) fn note(&mut self, probe: ProbeId, news: News) {
+    fn note(&mut self, probe: ProbeId, news: News) {
         let sighting = &mut self.sightings[probe.index()];
         let before = sighting.news;
         if before == news {
@@ -98,11 +103,11 @@ impl Director {
     }
 
     /// Whether a change of somebody in the pool may be near, or whether nobody can tell.
-    pub(super) fn outlook(&self, pool: &Pool) -> Outlook {
+    pub(super) fn outlook(&self, pool: PoolId) -> Outlook {
         if self.guard.is_blind() {
             return Outlook::Unsettled;
         }
-        let mut probes = pool.members.iter().flat_map(|member| member.condition.probes());
+        let mut probes = self.probes[pool.index()].iter();
         if probes.all(|probe| self.sightings[probe.index()].is_settled()) {
             Outlook::Settled
         } else {
@@ -111,11 +116,8 @@ impl Director {
     }
 
     /// Whether nothing is known of the pool any more.
-    pub(super) fn is_blind(&self, pool: &Pool) -> bool {
-        if *self.stale.borrow() == 0 {
-            return false;
-        }
-        let mut probes = pool.members.iter().flat_map(|member| member.condition.probes());
-        probes.all(|probe| self.sightings[probe.index()].news == News::Stale)
+    pub(super) fn is_blind(&self, pool: PoolId) -> bool {
+        let mut probes = self.probes[pool.index()].iter();
+        *self.stale.borrow() > 0 && probes.all(|probe| self.sightings[probe.index()].news == News::Stale)
     }
 }
