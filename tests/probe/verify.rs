@@ -1,10 +1,19 @@
 //! How far certificates are looked at.
 
+use std::sync::Arc;
+
 use onstage::demo::{Identity, Master, SiteCa, Validity};
 use onstage::health::{Reason, Verdict};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::site::found;
-use super::{NAMES, Site, fail, local};
+use super::{NAME, NAMES, Site, fail, local};
 
 /// Names of a certificate that carries none: its common name is all there is, as on old masters.
 const NONE: [&str; 0] = [];
@@ -50,5 +59,49 @@ async fn each_way_to_verify_takes_what_it_says() {
         let finding = found(master.addr(), "tls = { verify = \"none\" }", &[]).await;
         assert_eq!(finding.verdict, Verdict::Pass, "{what}: no bundle is needed");
         assert!(finding.steps[1].seen.ends_with("certificate not looked at"), "{finding:?}");
+    }
+}
+
+/// However little is verified, a certificate is worth nothing without its key.
+#[tokio::test]
+async fn somebody_elses_certificate_is_refused() {
+    #[derive(Debug)]
+    struct Borrowed(Arc<CertifiedKey>);
+
+    impl ResolvesServerCert for Borrowed {
+        fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            Some(Arc::clone(&self.0))
+        }
+    }
+
+    let site = Site::new();
+    let (certificate, _) = site.ca.credentials(NAME).unwrap();
+    let (_, key) = site.ca.credentials(NAME).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+    let borrowed = Arc::new(Borrowed(Arc::new(CertifiedKey::new(chain, key))));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let config = config.with_protocol_versions(&[version]).unwrap().with_no_client_auth();
+        let acceptor = TlsAcceptor::from(Arc::new(config.with_cert_resolver(borrowed.clone())));
+        let listener = TcpListener::bind(local(0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = acceptor.accept(stream).await;
+            }
+        });
+        for verify in ["full", "ca", "none"] {
+            let kind = format!("tls = {{ verify = \"{verify}\", ca-file = \"ca.pem\" }}");
+            let finding = found(addr, &kind, &[("ca.pem", &site.ca.pem())]).await;
+            assert_eq!(
+                finding.verdict,
+                fail(Reason::TlsUntrusted),
+                "{verify}, {version:?}: {}",
+                finding.detail
+            );
+        }
     }
 }
