@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use onstage::config::{
-    self, Body, CaRole, Config, Demand, FailOpen, Kind, MemberKey, Policy, Role, Tripwire, Verify, Warning,
+    self, Body, CaRole, Config, Demand, FailOpen, Kind, MemberKey, Policy, Role, Tripwire, Verify,
+    VersionFrom, Warning,
 };
 use onstage::daemon::load;
 use onstage::report::{Code, Colour, Report, Sources};
@@ -122,21 +123,6 @@ fn every_key_has_its_effect() {
     let credentials = config.checks["puppetserver"].kind.trust().unwrap().credentials.as_ref().unwrap();
     assert_eq!(credentials.certificate.value, Path::new("/etc/onstage/agent.crt"));
     assert_eq!(credentials.key.value, Path::new("/etc/onstage/agent.key"));
-    let check = &config.checks["puppet-load"];
-    assert_eq!((check.interval, check.timeout, check.recheck), (5 * SECOND, 5 * SECOND, SECOND));
-    assert_eq!((check.fall.get(), check.rise.get()), (2, 3));
-    let Kind::Load(load) = &check.kind else { panic!("{check:?}") };
-    assert_eq!((load.port.get(), load.busy, load.saturated), (8142, 3 * SECOND, 40 * SECOND));
-    assert_eq!((load.busy_share.as_percent(), load.trust.server_name.as_deref()), (25, Some("puppet")));
-    let Kind::PuppetCa(ca) = &config.checks["ca"].kind else { panic!() };
-    assert_eq!((ca.port.get(), ca.role, ca.trust.verify), (8142, CaRole::Any, Verify::Chain));
-    let Kind::Puppetdb(pdb) = &config.checks["pdb"].kind else { panic!() };
-    assert_eq!((pdb.port.get(), pdb.trust.is_none(), config.checks["pdb"].timeout), (8080, true, 5 * SECOND));
-    let Kind::Http(three) = &config.checks["three"].kind else { panic!() };
-    assert_eq!((three.path.as_str(), three.status.as_slice()), ("/v2.0/environments", &[(401, 401)][..]));
-    assert_eq!((&three.body, &three.expect_headers[..]), (&None, &[][..]));
-    let trust = three.trust.as_ref().unwrap();
-    assert_eq!((trust.verify, &trust.ca_file), (Verify::Nothing, &None));
     let pool = &config.pools[0];
     assert_eq!(
         (pool.max_answers.get(), pool.min_live, pool.fail_open),
@@ -174,6 +160,43 @@ fn every_key_has_its_effect() {
         [Policy::RoundRobin, Policy::Failover, Policy::Sticky, Policy::Weighted, Policy::RoundRobin];
     assert_eq!(policies[..5], expected);
     assert_eq!((member.address, member.port.unwrap().get()), (Some([172, 16, 1, 11].into()), 8141));
+}
+
+#[test]
+fn every_key_of_the_deeper_checks_has_its_effect() {
+    let (config, report) = read(include_str!("fixtures/full.toml"));
+    let config = config.unwrap_or_else(|| panic!("{report}"));
+    let check = &config.checks["puppet-load"];
+    assert_eq!((check.interval, check.timeout, check.recheck), (5 * SECOND, 5 * SECOND, SECOND));
+    assert_eq!((check.fall.get(), check.rise.get()), (2, 3));
+    let Kind::Load(load) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((load.port.get(), load.busy, load.saturated), (8142, 3 * SECOND, 40 * SECOND));
+    assert_eq!((load.busy_share.as_percent(), load.trust.server_name.as_deref()), (25, Some("puppet")));
+    let Kind::PuppetCa(ca) = &config.checks["ca"].kind else { panic!() };
+    assert_eq!((ca.port.get(), ca.role, ca.trust.verify), (8142, CaRole::Any, Verify::Chain));
+    let Kind::Puppetdb(pdb) = &config.checks["pdb"].kind else { panic!() };
+    assert_eq!((pdb.port.get(), pdb.trust.is_none(), config.checks["pdb"].timeout), (8080, true, 5 * SECOND));
+    let Kind::Http(three) = &config.checks["three"].kind else { panic!() };
+    assert_eq!((three.path.as_str(), three.status.as_slice()), ("/v2.0/environments", &[(401, 401)][..]));
+    assert_eq!((&three.body, &three.expect_headers[..]), (&None, &[][..]));
+    let trust = three.trust.as_ref().unwrap();
+    assert_eq!((trust.verify, &trust.ca_file), (Verify::Nothing, &None));
+    let check = &config.checks["puppet-catalog"];
+    assert_eq!((check.interval, check.timeout, check.recheck), (600 * SECOND, 60 * SECOND, 10 * SECOND));
+    assert_eq!((check.fall.get(), check.rise.get(), check.tripwire), (2, 1, Tripwire::Off));
+    let Kind::Catalog(catalog) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((catalog.port.get(), &*catalog.certname.value), (8143, "onstage.example.org"));
+    assert_eq!((&*catalog.environment, catalog.version_from), ("staging", VersionFrom::ConfigVersion));
+    assert_eq!(catalog.version_after.as_deref(), Some("-"));
+    let facts = serde_json::json!({
+        "role": "smoke", "cpus": 4, "virtual": false, "mounts": ["/", "/var"],
+        "os": { "family": "RedHat", "release": { "major": "9" } },
+    });
+    assert_eq!(serde_json::Value::from(catalog.facts.clone()), facts);
+    assert!(
+        check.kind.asks_one_at_a_time()
+            && check.kind.trust().is_some_and(|trust| trust.credentials.is_some())
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Simulated masters and a whole daemon on loopback: who is answered when masters are not as they should be.
 
+mod agreement;
 mod foreign;
 mod load;
 
@@ -29,7 +30,8 @@ struct Site {
 
 impl Site {
     /// A master for each identity; the members are in their order. `config` is the rest of the config: the check and
-    /// the pool, with `ca.pem` for the CA.
+    /// the pool, with `ca.pem` for the CA, `own.crt` and `own.key` for a
+    /// certificate of its own.
     async fn start(ca: &SiteCa, identities: Vec<Identity>, config: &str) -> Self {
         let masters: Vec<Master> = identities
             .into_iter()
@@ -45,7 +47,15 @@ impl Site {
             "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\n[[zone]]\nfile = \"zone\"\n{config}",
             state.path().display()
         );
-        let loaded = load_site(&[("onstage.toml", &config), ("zone", &zone), ("ca.pem", &ca.pem())]);
+        let (certificate, key) = ca.credentials("onstage.example.org").unwrap();
+        let files = [
+            ("onstage.toml", &*config),
+            ("zone", &*zone),
+            ("ca.pem", &*ca.pem()),
+            ("own.crt", &*certificate),
+            ("own.key", &*key),
+        ];
+        let loaded = load_site(&files);
         let daemon = Daemon::start(&loaded.plan, &loaded.network).await.unwrap();
         Self { masters, daemon, plan: loaded.plan, _state: state }
     }
@@ -64,6 +74,14 @@ impl Site {
         let ip = self.masters[place].addr().ip();
         let probe = self.plan.probes.iter().position(|probe| probe.target.ip() == ip).unwrap();
         self.daemon.views().borrow()[probe]
+    }
+
+    /// Whether all probes of the member at this place pass.
+    fn is_up(&self, place: usize) -> bool {
+        let ip = self.masters[place].addr().ip();
+        let views = self.daemon.views();
+        let views = views.borrow();
+        self.plan.probes.iter().zip(&*views).all(|(probe, seen)| probe.target.ip() != ip || seen.is_up())
     }
 
     /// Asks until `happened`; everything that was answered meanwhile, each once.

@@ -1,6 +1,7 @@
 //! Probes against real sockets: every reason, and nothing ever asked of the wrong member.
 
 mod captured;
+mod catalog;
 mod client;
 mod exhausted;
 mod liars;

@@ -1,6 +1,7 @@
 //! What members tell besides their verdicts, from the finding to what is answered and said, on time that the test moves.
 
 mod agreement;
+mod catalog;
 mod load;
 
 use std::sync::Arc;
@@ -17,13 +18,20 @@ use crate::harness::{NOW, load_site};
 
 /// The plan of one pool with so many members, 192.0.2.1 and on; `config` has its check and its table.
 fn plan(members: usize, config: &str, ca: &str) -> Arc<Plan> {
+    plan_with(members, config, &[("ca.pem", ca)])
+}
+
+/// The same with the files that the check names.
+fn plan_with(members: usize, config: &str, files: &[(&str, &str)]) -> Arc<Plan> {
     let records: Vec<String> = (1..=members).map(|n| format!("@ A 192.0.2.{n}\n")).collect();
     let zone = format!(
         "$ORIGIN puppet.example.org.\n$TTL 30\n@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n{}",
         records.concat()
     );
     let config = format!("[[zone]]\nfile = \"zone\"\n{config}");
-    load_site(&[("onstage.toml", &config), ("zone", &zone), ("ca.pem", ca)]).plan
+    let mut all = vec![("onstage.toml", config.as_str()), ("zone", zone.as_str())];
+    all.extend_from_slice(files);
+    load_site(&all).plan
 }
 
 /// So many seconds after the start.

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 mod crowd;
 mod stale;
 mod tripwire;
+mod turns;
 mod unsettled;
 
 use crate::harness::{NOW, ask, load_site, peer, query, take};

@@ -101,6 +101,9 @@ fn tell(plan: &Plan, label: &str, id: ProbeId, finding: &Finding) {
     if let Some(load) = &finding.told.load {
         say(&format!("  {:<8} {load}", "load"));
     }
+    if let Some(version) = &finding.told.version {
+        say(&format!("  {:<8} {version}", "version"));
+    }
     let verdict = match finding.verdict {
         Verdict::Pass => "pass".to_owned(),
         Verdict::Fail(reason) => format!("fail: {reason}: {}", finding.detail),

@@ -11,6 +11,8 @@ pub enum Code {
     Id(String),
     /// It compiles, and nobody says which it is: Puppet tells when it read it, in seconds of Unix time.
     ReadAt(u32),
+    /// Its catalogs have at least so many bytes, and are of the version `large`.
+    Large(usize),
     /// It does not compile; this is what Puppet says.
     Broken(String),
 }
@@ -31,12 +33,14 @@ impl Code {
             Self::Version(version) => (json!(version), Value::Null),
             Self::Id(id) => (json!(1_795_477_020), json!(id)),
             Self::ReadAt(time) => (json!(time), Value::Null),
+            Self::Large(_) => (json!("large"), Value::Null),
             Self::Broken(message) => {
                 let body =
                     json!({ "message": format!("Server Error: {message}"), "issue_kind": "RUNTIME_ERROR" });
                 return (500, body.to_string());
             }
         };
+        let padding = if let Self::Large(size) = self { "x".repeat(*size) } else { "main".to_owned() };
         let catalog = json!({
             "tags": ["settings"],
             "name": node,
@@ -45,7 +49,7 @@ impl Code {
             "catalog_uuid": "827a74c8-cf98-44da-9ff7-18c5e4bee41e",
             "catalog_format": 2,
             "environment": "production",
-            "resources": [{ "type": "Stage", "title": "main", "parameters": { "name": "main" } }],
+            "resources": [{ "type": "Stage", "title": "main", "parameters": { "name": padding } }],
             "edges": [],
             "classes": ["settings"],
         });

@@ -7,6 +7,7 @@
 
 mod ca;
 mod client;
+mod compiler;
 mod jrubies;
 mod master;
 mod play;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 pub use ca::{Identity, SiteCa, Validity};
 pub use client::addresses;
+pub use compiler::Code;
 pub use jrubies::Jrubies;
 pub use master::{Master, Say};
 

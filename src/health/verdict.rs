@@ -65,6 +65,7 @@ impl Reason {
                 | Self::DatabaseDown
                 | Self::DatabaseError
                 | Self::Overloaded
+                | Self::CatalogFailed
                 | Self::OtherVersion
                 | Self::Unavailable
                 | Self::HttpStatus
@@ -128,6 +129,8 @@ reasons! {
     Login = "login",
     /// Who asks it waits for long, or is sent away: it has no room for more.
     Overloaded = "overloaded",
+    /// Asked for a catalog, it says that it cannot compile one.
+    CatalogFailed = "catalog-failed",
     /// It is under maintenance.
     Maintenance = "maintenance",
     /// Its database does not answer.

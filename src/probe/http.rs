@@ -3,7 +3,7 @@
 //! Nothing of a reply is believed before it has ended or its bound is reached. Redirects are replies like others, and
 //! no encoding is asked for or taken off: what is read is never more than what was sent.
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
@@ -35,6 +35,8 @@ pub(super) struct Request {
     headers: HeaderMap,
     /// The most of a body that is read.
     most: usize,
+    /// What is sent as a body.
+    sent: Bytes,
 }
 
 /// What came back.
@@ -50,7 +52,14 @@ pub(super) struct Reply {
 impl Request {
     /// A GET of a path that is always the same.
     pub(super) fn get(path: &'static str) -> Self {
-        Self { method: Method::GET, path: Uri::from_static(path), host: None, headers: every(), most: BODY }
+        Self {
+            method: Method::GET,
+            path: Uri::from_static(path),
+            host: None,
+            headers: every(),
+            most: BODY,
+            sent: Bytes::new(),
+        }
     }
 
     /// # Errors
@@ -68,12 +77,22 @@ impl Request {
         for (name, text) in more {
             headers.insert(header_name(name)?, value(text)?);
         }
-        Ok(Self { method, path, host: host.map(value).transpose()?, headers, most: BODY })
+        Ok(Self { method, path, host: host.map(value).transpose()?, headers, most: BODY, sent: Bytes::new() })
     }
 
     /// The same, but so much of a body is read.
     pub(super) fn reading(self, most: usize) -> Self {
         Self { most, ..self }
+    }
+
+    /// The same, with a body.
+    pub(super) fn sending(self, body: String) -> Self {
+        Self { sent: body.into(), ..self }
+    }
+
+    /// The most of a body that is read.
+    pub(super) const fn most(&self) -> usize {
+        self.most
     }
 
     /// Sends it and reads the reply, as far as it matters.
@@ -95,13 +114,13 @@ impl Request {
         }
     }
 
-    fn to(&self, target: &Target) -> Result<hyper::Request<Empty<Bytes>>, Failure> {
+    fn to(&self, target: &Target) -> Result<hyper::Request<Full<Bytes>>, Failure> {
         let impossible = |e: &dyn fmt::Display| Failure::new(Reason::Prober, e);
         let host = match &self.host {
             Some(host) => host.clone(),
             None => HeaderValue::from_str(&target.server_name).map_err(|e| impossible(&e))?,
         };
-        let mut request = hyper::Request::new(Empty::new());
+        let mut request = hyper::Request::new(Full::new(self.sent.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.path.clone();
         request.headers_mut().insert(HOST, host);

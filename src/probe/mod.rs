@@ -18,6 +18,7 @@
 //!     └ exec-status, reply-timeout, prober
 //! ```
 
+mod catalog;
 mod exec;
 mod expect;
 pub mod guard;

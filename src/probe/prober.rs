@@ -245,7 +245,8 @@ impl Line<'_> {
     /// Asks on a new connection.
     pub(super) async fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
         let Self { probe, encryption, target } = self;
-        let stream = probe.connect(target).await?;
+        let mut stream = probe.connect(target).await?;
+        stream.expect(request.most());
         match encryption {
             None => probe.ask(request, stream, target).await,
             Some(encryption) => {

@@ -6,8 +6,8 @@ use super::expect::{Expectation, unexpected};
 use super::http::Request;
 use super::prober::Line;
 use super::puppet::{Authority, Database, Server};
-use super::{Failure, load};
-use crate::config::{Authorities, HttpCheck, Kind};
+use super::{Failure, catalog, load};
+use crate::config::{Authorities, CatalogCheck, HttpCheck, Kind};
 use crate::health::Told;
 
 /// A question, ready to be asked of any member.
@@ -17,6 +17,8 @@ pub(super) enum Question {
     Page(Request, Expectation),
     /// How busy the member is.
     Load(Request),
+    /// Whether it compiles catalogs, and from which code.
+    Catalog(Request, CatalogCheck),
     Server(Server),
     Authority(Authority),
     Database(Database),
@@ -31,6 +33,7 @@ impl Question {
         let question = match kind {
             Kind::Tcp(_) | Kind::Tls(_) | Kind::Postgres(_) | Kind::Exec(_) => return Ok(None),
             Kind::Load(_) => Self::Load(load::request()),
+            Kind::Catalog(check) => Self::Catalog(catalog::request(check)?, check.clone()),
             Kind::Http(check) => Self::page(check)?,
             Kind::Puppetserver(check) => Self::Server(Server::new(check)?),
             Kind::PuppetCa(check) => {
@@ -57,6 +60,7 @@ impl Question {
                 }
                 told.load = Some(load::read(reply.whole()?)?);
             }
+            Self::Catalog(request, check) => return catalog::judge(check, &line.ask(request).await?),
             Self::Page(request, expectation) => expectation.judge(&line.ask(request).await?)?,
             Self::Server(server) => server.ask(line).await?,
             Self::Authority(authority) => authority.ask(line).await?,

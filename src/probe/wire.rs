@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The most that is read of one connection: a reply of the longest kind, in small pieces, and what TLS needs around it.
+/// The most that is read of one connection, unless said otherwise: a reply in small pieces, and what TLS needs around it.
 const MOST: usize = 512 * 1024;
 
 /// A connection to a member.
@@ -22,16 +22,22 @@ const MOST: usize = 512 * 1024;
 pub(super) struct Wire {
     stream: TcpStream,
     read: usize,
+    most: usize,
 }
 
 /// A member said more than anybody needs to hear.
 #[derive(Debug, thiserror::Error)]
-#[error("the member said more than {} KiB", MOST / 1024)]
-pub(super) struct TooMuch;
+#[error("the member said more than {} KiB", .0 / 1024)]
+pub(super) struct TooMuch(usize);
 
 impl Wire {
     pub(super) const fn new(stream: TcpStream) -> Self {
-        Self { stream, read: 0 }
+        Self { stream, read: 0, most: MOST }
+    }
+
+    /// Makes room for a body of so many bytes.
+    pub(super) fn expect(&mut self, body: usize) {
+        self.most = MOST.max(body / 3 * 4);
     }
 }
 
@@ -41,8 +47,8 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.read > MOST {
-            return Poll::Ready(Err(io::Error::other(TooMuch)));
+        if self.read > self.most {
+            return Poll::Ready(Err(io::Error::other(TooMuch(self.most))));
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);

@@ -47,7 +47,8 @@ fn who_is_stale_for_longer_than_the_grace_is_held_back_until_it_agrees() {
     assert_eq!(stage.account()[3], "192.0.2.3 up");
     let lines = logged(|| stage.wait(15 * MINUTE - 1, 15 * MINUTE));
     assert_eq!(stage.account()[0], "A 2/3 answered, most serve v2");
-    assert_eq!(stage.account()[3], "192.0.2.3 up, not answered, other-version: v1");
+    let other = format!("{}: v1", Reason::OtherVersion);
+    assert_eq!(stage.account()[3], format!("192.0.2.3 up, not answered, {other}"));
     assert_eq!(stage.reader.load().all_accounts()[0].lines[3].since, Some(at(15 * MINUTE).unix));
     let held = lines.iter().find(|line| line.contains("member is held back")).unwrap();
     assert!(held.contains("version=\"v1\"") && held.contains("most=\"v2\""), "{held}");

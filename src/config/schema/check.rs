@@ -5,6 +5,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
+use super::catalog::PuppetCatalog;
 use super::http::{Http, Https, Puppet3, Tls};
 use super::pacing::{Pacing, Written};
 use super::puppet::{PuppetCa, PuppetLoad, Puppetdb, Puppetserver};
@@ -31,6 +32,8 @@ pub(in crate::config) struct Check {
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
     /// The kind: what Puppet Server says of its JRuby instances.
     pub(in crate::config) puppet_load: Option<Spanned<PuppetLoad>>,
+    /// The kind: whether Puppet Server compiles a catalog, and from which code.
+    pub(in crate::config) puppet_catalog: Option<Spanned<PuppetCatalog>>,
     /// The kind: HTTPS, the CA service must say `running`, and hand out the site's CA.
     pub(in crate::config) puppet_ca: Option<Spanned<PuppetCa>>,
     /// The kind: HTTPS or HTTP, the status of `PuppetDB` and of its databases.

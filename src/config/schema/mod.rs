@@ -3,6 +3,7 @@
 //! The doc comment of a key is its reference. Keys are written in kebab-case; durations are strings with units
 //! (`"2s"`, `"500ms"`). What values may be is told by their types; how they hang together, by `settle.rs`.
 
+mod catalog;
 mod check;
 mod encrypted;
 mod exec;
@@ -25,6 +26,7 @@ use serde_spanned::Spanned;
 
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
+pub(super) use catalog::{PuppetCatalog, VersionFrom};
 pub(super) use check::Check;
 pub(super) use encrypted::{TlsKeys, Verify};
 pub(super) use exec::{Exec, Warning};

@@ -42,6 +42,16 @@ impl Pacing {
         rise: TWO.saturating_add(1),
         tripwire: false, // a lost connection says nothing of how busy a master is
     };
+    /// Of `puppet-catalog`: each is work for a master, and the first of the day takes long. One fail may be an accident of
+    /// `PuppetDB`'s, so that it is asked again before it counts; one catalog proves that there are catalogs.
+    pub(in crate::config) const CATALOG: Self = Self {
+        interval: Pause::from_millis(300_000),
+        timeout: Pause::from_millis(60_000),
+        recheck: Pause::from_millis(10_000),
+        fall: TWO,
+        rise: NonZeroU32::MIN,
+        tripwire: false, // a lost connection is no reason to compile a catalog
+    };
 }
 
 const TWO: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);

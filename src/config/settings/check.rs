@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Credentials, ExecCheck, LoadCheck, Located, PostgresCheck};
+use super::{CatalogCheck, Credentials, ExecCheck, LoadCheck, Located, PostgresCheck};
 
 /// `[check.NAME]`: how members are probed.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,8 @@ pub enum Kind {
     Http(HttpCheck),
     /// `puppet-load`: how busy Puppet Server's JRuby instances are.
     Load(LoadCheck),
+    /// `puppet-catalog`: whether Puppet Server compiles a catalog, and from which code.
+    Catalog(CatalogCheck),
     /// `postgres`: a session in which the server tells its role.
     Postgres(PostgresCheck),
     /// `exec`: the exit status of a command.
@@ -174,6 +176,11 @@ pub struct PuppetdbCheck {
 }
 
 impl Kind {
+    /// Whether its members are asked one after another, each once: an answer is work for them.
+    pub const fn asks_one_at_a_time(&self) -> bool {
+        matches!(self, Self::Catalog(_))
+    }
+
     /// The port where neither the record nor the config's word on a member tells it; `None`: a command needs none.
     pub fn port(&self) -> Option<NonZeroU16> {
         match self {
@@ -181,6 +188,7 @@ impl Kind {
             Self::Tls(tls) => Some(tls.port),
             Self::Http(http) => Some(http.port),
             Self::Load(load) => Some(load.port),
+            Self::Catalog(catalog) => Some(catalog.port),
             Self::Puppetserver(server) => Some(server.port),
             Self::PuppetCa(ca) => Some(ca.port),
             Self::Puppetdb(db) => Some(db.port),
@@ -196,6 +204,7 @@ impl Kind {
             Self::Tls(tls) => Some(&tls.trust),
             Self::Http(http) => http.trust.as_ref(),
             Self::Load(load) => Some(&load.trust),
+            Self::Catalog(catalog) => Some(&catalog.trust),
             Self::Postgres(postgres) => postgres.trust.as_ref(),
             Self::Puppetserver(server) => Some(&server.trust),
             Self::PuppetCa(ca) => Some(&ca.trust),

@@ -1,5 +1,6 @@
 //! The config as the rest of the program sees it: every value within its bounds.
 
+mod catalog;
 mod check;
 mod demand;
 mod exec;
@@ -20,6 +21,7 @@ use crate::name::Name;
 use crate::report::Location;
 use crate::units::{MaxAnswers, Share, Ttl};
 
+pub use catalog::{CatalogCheck, VersionFrom};
 pub use check::{
     Body, CaRole, Check, HttpCheck, Kind, PuppetCaCheck, PuppetdbCheck, PuppetserverCheck, TcpCheck,
     TlsCheck, Tripwire, Trust, Verify,

@@ -12,9 +12,10 @@ use crate::config::settings::{Check, Kind, Located, TcpCheck, TlsCheck, Tripwire
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
-pub(super) const BUILT_IN: [&str; 11] = [
+pub(super) const BUILT_IN: [&str; 12] = [
     "puppetserver",
     "puppet-load",
+    "puppet-catalog",
     "puppet-ca",
     "puppetdb",
     "puppet3",
@@ -104,6 +105,10 @@ impl Settler<'_> {
             let at = self.at(&load);
             kinds.push((at.clone(), self.puppet_load(&at, load.into_inner())));
         }
+        if let Some(catalog) = check.puppet_catalog {
+            let at = self.at(&catalog);
+            kinds.push((at.clone(), self.puppet_catalog(&at, catalog.into_inner())));
+        }
         if let Some(http) = check.http {
             let at = self.at(&http);
             kinds.push((at.clone(), self.http(&at, http.get_ref())));
@@ -171,6 +176,7 @@ impl Settler<'_> {
             "http" => Some(self.http(&at, &schema::Http::default())),
             "postgres" => Some(self.postgres(Spanned::new(0..0, schema::Postgres::default()))),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
+            "puppet-catalog" => self.needs(name, at, "client-cert = \"...\", client-key = \"...\""),
             "exec" => self.needs(name, at, "command = [\"...\"]"),
             "tcp" => self.needs(name, at, "port = ..."),
             _ => {
@@ -198,6 +204,7 @@ impl Settler<'_> {
 const fn usual(kind: &Kind) -> Pacing {
     match kind {
         Kind::Load(_) => Pacing::LOAD,
+        Kind::Catalog(_) => Pacing::CATALOG,
         Kind::Puppetdb(_) => Pacing::PUPPETDB,
         Kind::Postgres(_) | Kind::Exec(_) => Pacing::SESSION,
         _ => Pacing::USUAL,

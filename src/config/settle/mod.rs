@@ -1,5 +1,6 @@
 //! From the file as it is written to the config as it is used: what types alone cannot say.
 
+mod catalog;
 mod checks;
 mod demands;
 mod exec;
@@ -40,6 +41,7 @@ pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut R
     settler.demand_all(&mut checks);
     let pools: Vec<Pool> = file.pool.into_iter().filter_map(|pool| settler.pool(pool, &mut checks)).collect();
     settler.refuse_twins(&pools);
+    settler.refuse_strangers(&pools);
     let checks = pools.iter().flat_map(|pool| pool.check.checks());
     let checks = checks.map(|check| (check.name.clone(), Arc::clone(check))).collect();
     Config { server, guard, zones, checks, pools }
@@ -62,6 +64,7 @@ pub(super) fn defaults() -> String {
     let check = BTreeMap::from_iter(vec![
         check(Pacing::USUAL, "puppetserver", |check| check.puppetserver = Some(of_kind())),
         check(Pacing::LOAD, "puppet-load", |check| check.puppet_load = Some(of_kind())),
+        check(Pacing::CATALOG, "puppet-catalog", |check| check.puppet_catalog = Some(of_kind())),
         check(Pacing::USUAL, "puppet-ca", |check| check.puppet_ca = Some(of_kind())),
         check(Pacing::PUPPETDB, "puppetdb", |check| check.puppetdb = Some(puppetdb())),
         check(Pacing::USUAL, "puppet3", |check| check.puppet3 = Some(of_kind())),

@@ -18,6 +18,7 @@ mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -30,11 +31,11 @@ use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::account;
 use agreements::Agreements;
-use news::{News, patience};
+use news::{News, patience, queues};
 use orders::Orders;
 use ramps::Ramps;
 use sighting::Sighting;
-use tales::Tale;
+use tales::{Presumed, Tale, is_awaited};
 
 pub use orders::{Consent, Effect, Left, Refusal};
 pub use wake::Kept;
@@ -61,7 +62,9 @@ pub struct Director {
     pools: Vec<Vec<PoolId>>,
     /// The probes of each pool.
     probes: Vec<Vec<ProbeId>>,
-    /// Probes without a verdict.
+    /// How long each probe may have to wait for its turn.
+    queues: Vec<Duration>,
+    /// Probes that are awaited, and have no verdict.
     unknown: usize,
     stage: Stage,
     views: watch::Sender<Vec<Observed>>,
@@ -106,7 +109,8 @@ impl Director {
             leases: leases.collect(),
             pools: pools_of_probes(&plan),
             probes: probes_of_pools(&plan),
-            unknown: plan.probes.len(),
+            queues: queues(&plan),
+            unknown: plan.probes.iter().filter(|probe| is_awaited(probe)).count(),
             stage: Stage::Rehearsal,
             views: watch::Sender::new(vec![Observed::Unknown; plan.probes.len()]),
             moved: Vec::new(),
@@ -129,7 +133,8 @@ impl Director {
         self.hear(id, News::Prompt, now);
         let after = self.heed(id, finding, now);
         let before = self.sightings[id.index()].observed;
-        self.unknown = self.unknown.saturating_sub(usize::from(before == Observed::Unknown));
+        let is_first = before == Observed::Unknown && is_awaited(&self.plan.probes[id.index()]);
+        self.unknown = self.unknown.saturating_sub(usize::from(is_first));
         self.observe(id, after, finding, now);
         if self.listen(id, finding, now) {
             self.due.extend(&self.pools[id.index()]);
@@ -173,7 +178,7 @@ impl Director {
         }
     }
 
-    /// Whether every member has had its first verdict.
+    /// Whether everybody who is awaited has had its first verdict.
     pub const fn is_informed(&self) -> bool {
         self.unknown == 0
     }
@@ -181,13 +186,17 @@ impl Director {
     /// Ends the first round: who has no verdict yet is taken as `state` left them, and the first snapshot is
     /// compiled and published.
     pub fn open(&mut self, state: &State, now: Moment) -> &Publisher {
-        for (probe, sighting) in self.plan.probes.iter().zip(&mut self.sightings) {
-            if let (Observed::Unknown, Some(true)) = (sighting.observed, state.up.get(&probe.key())) {
-                sighting.observed = Observed::UP;
+        for ((probe, sighting), tale) in self.plan.probes.iter().zip(&mut self.sightings).zip(&mut self.tales)
+        {
+            match (sighting.observed, state.up.get(&probe.key())) {
+                (Observed::Unknown, Some(true)) => sighting.observed = Observed::UP,
+                (Observed::Unknown, Some(false)) => tale.presumed = Presumed::Unfit,
+                _ => {}
             }
         }
         self.unknown = 0;
-        let patience = self.plan.probes.iter().map(|probe| patience(&probe.check, News::Prompt));
+        let probes = self.plan.probes.iter().zip(&self.queues);
+        let patience = probes.map(|(probe, &queue)| patience(&probe.check, News::Prompt) + queue);
         self.vigil = Some(Vigil::begin(patience, now.steady));
         (self.due, self.moved) = Default::default();
         self.views.send_replace(self.observed());

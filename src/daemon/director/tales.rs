@@ -3,7 +3,7 @@
 
 use super::{Director, log};
 use crate::config::{Kind, LoadCheck};
-use crate::health::{Burden, Level, Limits, Reason, Standing, Thresholds, Verdict};
+use crate::health::{Burden, Level, Limits, Observed, Reason, Standing, Thresholds, Verdict};
 use crate::plan::{Member, Probe};
 use crate::probe::Finding;
 use crate::snapshot::Account;
@@ -15,8 +15,26 @@ pub(super) struct Tale {
     burden: Burden,
     /// Since when it is so busy, in seconds of Unix time.
     since: Option<u32>,
+    /// What is presumed of it until it has a verdict.
+    pub(super) presumed: Presumed,
     /// The version of the code that it serves, while it is up.
     pub(super) version: Option<String>,
+}
+
+/// What is presumed of a member whose turn has not come yet, with a check that asks one at a time. The first of ten masters
+/// to have compiled a catalog must not be the only one that is answered until the others have, too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Presumed {
+    /// That it is as its other checks say.
+    #[default]
+    Fit,
+    /// That it is as doubtful as when the last run stopped.
+    Unfit,
+}
+
+/// Whether nothing is answered before this probe had a verdict, within `first-round`.
+pub(super) fn is_awaited(probe: &Probe) -> bool {
+    !probe.check.kind.asks_one_at_a_time()
 }
 
 impl Director {
@@ -54,10 +72,12 @@ impl Director {
 
     /// What one probe makes of a member.
     pub(super) fn seen(&self, id: ProbeId) -> Standing {
-        let observed = self.sightings[id.index()].observed.standing();
-        match &self.plan.probes[id.index()].check.kind {
-            Kind::Load(check) => observed.min(self.tales[id.index()].burden.level().standing(&limits(check))),
-            _ => observed,
+        let (probe, tale) = (&self.plan.probes[id.index()], &self.tales[id.index()]);
+        let observed = self.sightings[id.index()].observed;
+        match &probe.check.kind {
+            Kind::Load(check) => observed.standing().min(tale.burden.level().standing(&limits(check))),
+            _ if observed == Observed::Unknown && !is_awaited(probe) => tale.presumed.standing(),
+            _ => observed.standing(),
         }
     }
 
@@ -88,6 +108,15 @@ impl Director {
         let worst = tales.max_by_key(|tale| tale.burden.level())?;
         let level = worst.burden.level();
         (level != Level::Calm).then_some((level, worst.since))
+    }
+}
+
+impl Presumed {
+    const fn standing(self) -> Standing {
+        match self {
+            Self::Fit => Standing::LIVE,
+            Self::Unfit => Standing::Doubtful,
+        }
     }
 }
 
