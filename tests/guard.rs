@@ -38,19 +38,19 @@ fn when_nobody_answers_and_no_guard_nothing_changes_and_it_is_said_once() {
             run(async {
                 let mut watch = Watch::begin(8, GUARDED).await;
                 watch.world.guards(false);
-                let serial = watch.serial();
                 watch.world.all(Does::Time(silence));
-                watch.pass(10 * MINUTE).await;
-                assert_eq!((watch.answered(), frozen(&mut watch)), (8, true));
+                for second in 1..=600 {
+                    watch.pass(Duration::from_secs(1)).await;
+                    assert_eq!(watch.answered(), 8, "after {second} s");
+                }
+                assert!(frozen(&mut watch));
                 let asked = watch.world.asked_guards();
                 assert!((295..=301).contains(&asked), "once an interval: {asked} in ten minutes");
-                let changes = watch.serial().0 - serial.0;
-                assert!(changes <= 8, "who left before it was clear is taken back: {changes}");
             });
         });
         let times = |what: &str| log.iter().filter(|line| line.contains(what)).count();
         assert_eq!((times("the network is gone"), times("somebody answers again")), (1, 0), "{log:#?}");
-        assert_eq!(times("was=\"up\" now=\"down\""), times("is taken back"), "{log:#?}");
+        assert_eq!(times("was=\"up\" now=\"down\""), 0, "{log:#?}");
     }
 }
 

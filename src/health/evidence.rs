@@ -23,6 +23,7 @@ impl Verdict {
                 | Reason::ConnectTimeout
                 | Reason::TlsTimeout
                 | Reason::ReplyTimeout
+                | Reason::ExecStatus // a command may have met silence, too
                 | Reason::Prober,
             ) => Evidence::Silence,
             Self::Pass | Self::Fail(_) => Evidence::Answer,

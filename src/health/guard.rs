@@ -6,7 +6,7 @@
 //!            falls silent within an interval       who waits leaves
 //!  clear ──────────────────────────────▶ asking ──────────────────────▶ vouched ──▶ clear: fewer are silent
 //!    ▲                                    ▲  │ nobody does,              │
-//!    │ somebody answers:                  │  ▼ for an interval           │
+//!    │ somebody answers:                  │  ▼ in time                   │
 //!    └─── verdicts count anew ────────────│ blind                        │
 //!                                         └────── still silent, and nobody has answered for an interval
 //! ```
@@ -69,6 +69,7 @@ enum Sight {
 pub struct Guard {
     rules: Rules,
     interval: Duration,
+    patience: Duration,
     /// The member of each probe: probes of one address are one member here.
     members: Vec<u32>,
     silence: Silence,
@@ -80,12 +81,13 @@ pub struct Guard {
 
 impl Guard {
     /// Nobody is silent. `members`: the member of each probe, numbered from 0; `interval`: in which all of them are
-    /// asked once.
-    pub fn new(rules: Rules, members: Vec<u32>, interval: Duration) -> Self {
+    /// asked once; `patience`: in which all of them have answered, too.
+    pub fn new(rules: Rules, members: Vec<u32>, interval: Duration, patience: Duration) -> Self {
         let count = members.iter().max().map_or(0, |&last| last as usize + 1);
         let most = rules.most_leaving.map(|most| most.of(count).max(1));
-        let (silence, sight, leaves) = (Silence::new(count), Sight::Clear, Leaves::new(interval, most));
-        Self { rules, interval, members, silence, sight, seeing_since: Duration::ZERO, leaves }
+        let (silence, sight, leaves) =
+            (Silence::new(count), Sight::Clear, Leaves::new(interval, most, interval + patience));
+        Self { rules, interval, patience, members, silence, sight, seeing_since: Duration::ZERO, leaves }
     }
 
     /// Whether what was asked then, and is answered only now, says anything of the member: silence does not that began
@@ -124,10 +126,10 @@ impl Guard {
         }
     }
 
-    /// Looks whether nobody has answered for an interval.
+    /// Looks whether nobody has answered for too long.
     pub fn look(&mut self, now: Duration) -> Option<Turn> {
         match self.sight {
-            Sight::Asking { since } if now >= since + self.interval => {
+            Sight::Asking { since } if now >= since + self.patience => {
                 self.sight = Sight::Blind;
                 Some(Turn::Blind(self.leaves.silent_since(since.saturating_sub(self.interval))))
             }
@@ -138,7 +140,7 @@ impl Guard {
     /// When to look; `None`: not before something is noted.
     pub fn next_look(&self) -> Option<Duration> {
         match self.sight {
-            Sight::Asking { since } => Some(since + self.interval),
+            Sight::Asking { since } => Some(since + self.patience),
             Sight::Clear | Sight::Vouched { .. } | Sight::Blind => None,
         }
     }
@@ -209,6 +211,7 @@ mod tests {
     use Evidence::{Answer, Proof, Silence};
 
     const INTERVAL: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(15);
     const HALF: Rules = Rules { share: Some(Share::Percent(50)), most_leaving: None };
 
     const fn at(seconds: u64) -> Duration {
@@ -217,7 +220,7 @@ mod tests {
 
     /// Four members, each with one probe.
     fn guard(rules: Rules) -> Guard {
-        Guard::new(rules, vec![0, 1, 2, 3], INTERVAL)
+        Guard::new(rules, vec![0, 1, 2, 3], INTERVAL, PATIENCE)
     }
 
     /// What happens to a guard.
@@ -245,7 +248,7 @@ mod tests {
     fn every_turn_of_the_suspicion() {
         let asking = [(0, Probe(0, Silence), None), (1, Probe(1, Silence), Some(Turn::Asking))];
         let vouched = [(2, Witness, Some(Turn::Vouched))];
-        let blind = [(11, Nothing, Some(Turn::Blind(vec![])))];
+        let blind = [(16, Nothing, Some(Turn::Blind(vec![])))];
         let stories: [(&str, Vec<&[Step]>); 10] = [
             (
                 "one member alone is none of our business",
@@ -322,21 +325,21 @@ mod tests {
         assert_eq!(guard.rule(ProbeId(0), Silence, at(0)), Ruling::Leave);
         play(&mut guard, Probe(0, Silence), 0);
         play(&mut guard, Probe(1, Silence), 1);
-        assert_eq!((guard.is_asking(), guard.is_blind(), guard.next_look()), (true, false, Some(at(11))));
+        assert_eq!((guard.is_asking(), guard.is_blind(), guard.next_look()), (true, false, Some(at(16))));
         assert_eq!(guard.rule(ProbeId(1), Silence, at(2)), Ruling::Wait);
         assert_eq!(guard.rule(ProbeId(2), Proof, at(2)), Ruling::Leave);
         assert_eq!(
-            guard.look(at(11)),
+            guard.look(at(16)),
             Some(Turn::Blind(vec![ProbeId(0)])),
             "it left for nothing but silence"
         );
         assert_eq!((guard.is_asking(), guard.is_blind(), guard.next_look()), (true, true, None));
-        assert!(!guard.counts(Silence, at(11)) && guard.counts(Answer, at(11)));
-        play(&mut guard, Witness, 12);
+        assert!(!guard.counts(Silence, at(16)) && guard.counts(Answer, at(16)));
+        play(&mut guard, Witness, 17);
         assert!(
-            !guard.counts(Silence, at(11)) && guard.counts(Answer, at(11)) && guard.counts(Silence, at(12))
+            !guard.counts(Silence, at(16)) && guard.counts(Answer, at(16)) && guard.counts(Silence, at(17))
         );
-        assert_eq!(guard.rule(ProbeId(1), Silence, at(13)), Ruling::Leave);
+        assert_eq!(guard.rule(ProbeId(1), Silence, at(18)), Ruling::Leave);
         assert!(!guard.is_asking() && !guard.is_blind());
     }
 
@@ -350,7 +353,7 @@ mod tests {
         assert_eq!(guard.rule(ProbeId(0), Silence, at(3)), Ruling::Leave);
         play(&mut guard, Probe(2, Silence), 12);
         assert_eq!(play(&mut guard, Probe(3, Silence), 13), Some(Turn::Asking));
-        assert_eq!(guard.look(at(23)), Some(Turn::Blind(vec![])));
+        assert_eq!(guard.look(at(28)), Some(Turn::Blind(vec![])));
     }
 
     #[test]
@@ -370,7 +373,7 @@ mod tests {
 
     #[test]
     fn probes_of_one_member_are_one() {
-        let mut guard = Guard::new(HALF, vec![0, 0, 1], INTERVAL);
+        let mut guard = Guard::new(HALF, vec![0, 0, 1], INTERVAL, PATIENCE);
         assert_eq!(play(&mut guard, Probe(0, Silence), 0), None);
         assert_eq!(play(&mut guard, Probe(1, Silence), 0), None);
         assert_eq!(play(&mut guard, Probe(2, Silence), 0), Some(Turn::Asking));

@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::Evidence;
 use crate::units::ProbeId;
 
-/// Those that left in the last two intervals.
+/// Those that left lately.
 #[derive(Debug)]
 pub(super) struct Leaves {
     interval: Duration,
     /// At most so many members leave in one interval; `None`: as many as fail.
     most: Option<usize>,
+    /// For how long they are remembered.
+    memory: Duration,
     latest: VecDeque<Leave>,
 }
 
@@ -24,8 +26,8 @@ struct Leave {
 }
 
 impl Leaves {
-    pub(super) const fn new(interval: Duration, most: Option<usize>) -> Self {
-        Self { interval, most, latest: VecDeque::new() }
+    pub(super) const fn new(interval: Duration, most: Option<usize>, memory: Duration) -> Self {
+        Self { interval, most, memory, latest: VecDeque::new() }
     }
 
     /// Whether a member may leave: fewer have within the interval than may, or it is one of them.
@@ -43,7 +45,7 @@ impl Leaves {
     }
 
     pub(super) fn add(&mut self, probe: ProbeId, member: u32, evidence: Evidence, now: Duration) {
-        while self.latest.front().is_some_and(|leave| leave.at + 2 * self.interval < now) {
+        while self.latest.front().is_some_and(|leave| leave.at + self.memory < now) {
             self.latest.pop_front();
         }
         self.latest.push_back(Leave { at: now, probe, member, evidence });
@@ -68,7 +70,7 @@ mod tests {
     /// Two may leave in ten seconds: who wants to, when, and whether there is room.
     #[test]
     fn so_many_leave_in_an_interval() {
-        let mut leaves = Leaves::new(at(10), Some(2));
+        let mut leaves = Leaves::new(at(10), Some(2), at(20));
         for (now, member, has_room) in [
             (0, 0, true),
             (1, 1, true),
@@ -89,8 +91,8 @@ mod tests {
     }
 
     #[test]
-    fn who_left_for_silence_is_known_for_two_intervals() {
-        let mut leaves = Leaves::new(at(10), None);
+    fn who_left_for_silence_is_known_for_a_while() {
+        let mut leaves = Leaves::new(at(10), None, at(20));
         for (now, probe, evidence) in
             [(0, 0, Silence), (5, 1, Proof), (6, 2, Answer), (7, 3, Silence), (21, 4, Silence)]
         {

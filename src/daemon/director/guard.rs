@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{Director, Stage, log};
-use crate::health::{Guard, Observed, Rules, Ruling, Thresholds, Turn};
-use crate::plan::Plan;
+use crate::config::Check;
+use crate::health::{Evidence, Guard, Observed, Rules, Ruling, Thresholds, Turn};
+use crate::plan::{Plan, Probe};
 use crate::probe::Finding;
 use crate::units::{Moment, ProbeId};
 
@@ -16,20 +17,22 @@ pub(super) fn guard(plan: &Plan) -> Guard {
     let asked = &plan.guard;
     let share = (!asked.addresses.is_empty()).then_some(asked.share);
     let mut members = HashMap::new();
-    let mut number = |probe: &crate::plan::Probe| {
+    let mut number = |probe: &Probe| {
         let next = members.len() as u32;
         *members.entry(probe.target).or_insert(next)
     };
     let numbers = plan.probes.iter().map(&mut number).collect();
-    Guard::new(Rules { share, most_leaving: asked.max_leaving }, numbers, round(plan))
+    let (interval, patience) =
+        (round(plan, |check| check.interval), round(plan, |check| check.interval + check.timeout));
+    Guard::new(Rules { share, most_leaving: asked.max_leaving }, numbers, interval, patience)
 }
 
-/// The time in which each member is asked by one of its checks.
-fn round(plan: &Plan) -> Duration {
+/// The longest that any member takes for what takes so long with one of its checks.
+fn round(plan: &Plan, takes: impl Fn(&Check) -> Duration) -> Duration {
     let mut shortest = HashMap::new();
     for probe in &plan.probes {
-        let interval = shortest.entry(probe.target).or_insert(probe.check.interval);
-        *interval = probe.check.interval.min(*interval);
+        let (own, least) = (takes(&probe.check), shortest.entry(probe.target).or_insert(Duration::MAX));
+        *least = own.min(*least);
     }
     shortest.into_values().max().unwrap_or_default()
 }
@@ -50,6 +53,15 @@ impl Director {
         let turn = self.guard.hear(now.steady);
         self.turn(turn, now);
         self.publish(now);
+    }
+
+    /// An answer is overdue: that is silence already, and told sooner than by a timeout.
+    pub(super) fn miss(&mut self, id: ProbeId, now: Moment) {
+        let asked = now.steady.saturating_sub(self.plan.probes[id.index()].check.recheck);
+        if matches!(self.stage, Stage::Open(_)) && self.guard.counts(Evidence::Silence, asked) {
+            let turn = self.guard.note(id, Evidence::Silence, now.steady);
+            self.turn(turn, now);
+        }
     }
 
     /// What one more verdict makes of what is observed, if it counts.

@@ -64,6 +64,7 @@ impl Director {
     /// The answer of this probe is overdue: a member that was up is likely to leave. What follows is to be published.
     pub fn expect(&mut self, probe: ProbeId, now: Moment) {
         self.hear(probe, News::Overdue, now);
+        self.miss(probe, now);
     }
 
     /// Looks whether probes are silent for too long: their verdicts are stale from then on. What follows is to be
