@@ -224,6 +224,29 @@ fn a_bound_lets_one_leave_in_an_interval() {
     });
 }
 
+/// Commands may run without any network: that they pass says nothing of it. What they find wrong may be the network.
+#[test]
+fn commands_vouch_for_nothing_and_take_nobody_down() {
+    run(async {
+        let command = format!(
+            "{GUARDED}[check.local]\nexec = {{ command = [\"/bin/true\"] }}\n[[pool]]\nname = \"local.p.example\"\ncheck = \"local\"\n"
+        );
+        let mut watch = Watch::begin(3, &command).await;
+        watch.world.guards(false);
+        for member in 0..3 {
+            watch.world.does(member, SILENT);
+        }
+        watch.pass(MINUTE).await;
+        assert_eq!((watch.answered(), frozen(&mut watch)), (3, true));
+        watch.world.does(3, Does::Say(Reason::ExecStatus));
+        watch.pass(MINUTE).await;
+        assert_eq!(watch.up(), 4, "the command is not believed now");
+        watch.world.guards(true);
+        watch.pass(2 * WORST).await;
+        assert_eq!(watch.up(), 0);
+    });
+}
+
 /// Who waits and answers meanwhile has not failed.
 #[test]
 fn who_waits_and_passes_stays() {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!            a share of the members                somebody answers:
-//!            falls silent within an interval       who waits leaves
+//!            falls silent in one round             who waits leaves
 //!  clear ──────────────────────────────▶ asking ──────────────────────▶ vouched ──▶ clear: fewer are silent
 //!    ▲                                    ▲  │ nobody does,              │
 //!    │ somebody answers:                  │  ▼ in time                   │
@@ -14,6 +14,8 @@
 //! While it is asking, nobody leaves for being silent. While it is blind, silence is no verdict at all, and who left for
 //! it just before is taken back. Whoever answers vouches for the network, be it a guard or a member, and whatever the
 //! answer is: a refused connection has come all the way, too. Without guards nothing is suspected.
+//!
+//! A round is the time in which every member is asked, and could have answered: an interval and a timeout.
 //!
 //! Beside that there may be a bound on how many members leave in one interval.
 
@@ -69,7 +71,7 @@ enum Sight {
 pub struct Guard {
     rules: Rules,
     interval: Duration,
-    patience: Duration,
+    round: Duration,
     /// The member of each probe: probes of one address are one member here.
     members: Vec<u32>,
     silence: Silence,
@@ -81,13 +83,13 @@ pub struct Guard {
 
 impl Guard {
     /// Nobody is silent. `members`: the member of each probe, numbered from 0; `interval`: in which all of them are
-    /// asked once; `patience`: in which all of them have answered, too.
-    pub fn new(rules: Rules, members: Vec<u32>, interval: Duration, patience: Duration) -> Self {
+    /// asked once; `round`: in which all of them could have answered, too.
+    pub fn new(rules: Rules, members: Vec<u32>, interval: Duration, round: Duration) -> Self {
         let count = members.iter().max().map_or(0, |&last| last as usize + 1);
         let most = rules.most_leaving.map(|most| most.of(count).max(1));
         let (silence, sight, leaves) =
-            (Silence::new(count), Sight::Clear, Leaves::new(interval, most, interval + patience));
-        Self { rules, interval, patience, members, silence, sight, seeing_since: Duration::ZERO, leaves }
+            (Silence::new(count), Sight::Clear, Leaves::new(interval, most, 2 * round));
+        Self { rules, interval, round, members, silence, sight, seeing_since: Duration::ZERO, leaves }
     }
 
     /// Whether what was asked then, and is answered only now, says anything of the member: silence does not that began
@@ -100,7 +102,7 @@ impl Guard {
     pub fn note(&mut self, probe: ProbeId, evidence: Evidence, now: Duration) -> Option<Turn> {
         self.rules.share?;
         let is_silent = evidence == Evidence::Silence;
-        self.silence.age(now.checked_sub(self.interval));
+        self.silence.age(now.checked_sub(self.round));
         self.silence.note(self.member(probe), is_silent, now);
         if is_silent { self.suspect(now) } else { self.hear(now) }
     }
@@ -129,9 +131,9 @@ impl Guard {
     /// Looks whether nobody has answered for too long.
     pub fn look(&mut self, now: Duration) -> Option<Turn> {
         match self.sight {
-            Sight::Asking { since } if now >= since + self.patience => {
+            Sight::Asking { since } if now >= since + self.round => {
                 self.sight = Sight::Blind;
-                Some(Turn::Blind(self.leaves.silent_since(since.saturating_sub(self.interval))))
+                Some(Turn::Blind(self.leaves.silent_since(since.saturating_sub(self.round))))
             }
             _ => None,
         }
@@ -140,7 +142,7 @@ impl Guard {
     /// When to look; `None`: not before something is noted.
     pub fn next_look(&self) -> Option<Duration> {
         match self.sight {
-            Sight::Asking { since } => Some(since + self.patience),
+            Sight::Asking { since } => Some(since + self.round),
             Sight::Clear | Sight::Vouched { .. } | Sight::Blind => None,
         }
     }
@@ -211,7 +213,7 @@ mod tests {
     use Evidence::{Answer, Proof, Silence};
 
     const INTERVAL: Duration = Duration::from_secs(10);
-    const PATIENCE: Duration = Duration::from_secs(15);
+    const ROUND: Duration = Duration::from_secs(15);
     const HALF: Rules = Rules { share: Some(Share::Percent(50)), most_leaving: None };
 
     const fn at(seconds: u64) -> Duration {
@@ -220,7 +222,7 @@ mod tests {
 
     /// Four members, each with one probe.
     fn guard(rules: Rules) -> Guard {
-        Guard::new(rules, vec![0, 1, 2, 3], INTERVAL, PATIENCE)
+        Guard::new(rules, vec![0, 1, 2, 3], INTERVAL, ROUND)
     }
 
     /// What happens to a guard.
@@ -255,8 +257,8 @@ mod tests {
                 vec![&[(0, Probe(0, Silence), None), (3, Probe(0, Silence), None)]],
             ),
             (
-                "two, but not within an interval",
-                vec![&[(0, Probe(0, Silence), None), (10, Probe(1, Silence), None)]],
+                "two, but not in one round",
+                vec![&[(0, Probe(0, Silence), None), (15, Probe(1, Silence), None)]],
             ),
             (
                 "one of them is back",
@@ -275,7 +277,7 @@ mod tests {
                     &asking,
                     &[(10, Nothing, None)],
                     &blind,
-                    &[(12, Probe(2, Silence), None), (50, Nothing, None)],
+                    &[(17, Probe(2, Silence), None), (50, Nothing, None)],
                 ],
             ),
             (
@@ -307,7 +309,7 @@ mod tests {
                 vec![
                     &asking,
                     &vouched,
-                    &[(12, Probe(2, Silence), None), (13, Probe(3, Silence), Some(Turn::Asking))],
+                    &[(16, Probe(2, Silence), None), (17, Probe(3, Silence), Some(Turn::Asking))],
                 ],
             ),
         ];
@@ -351,9 +353,9 @@ mod tests {
             play(&mut guard, happens, now);
         }
         assert_eq!(guard.rule(ProbeId(0), Silence, at(3)), Ruling::Leave);
-        play(&mut guard, Probe(2, Silence), 12);
-        assert_eq!(play(&mut guard, Probe(3, Silence), 13), Some(Turn::Asking));
-        assert_eq!(guard.look(at(28)), Some(Turn::Blind(vec![])));
+        play(&mut guard, Probe(2, Silence), 16);
+        assert_eq!(play(&mut guard, Probe(3, Silence), 17), Some(Turn::Asking));
+        assert_eq!(guard.look(at(32)), Some(Turn::Blind(vec![])));
     }
 
     #[test]
@@ -373,7 +375,7 @@ mod tests {
 
     #[test]
     fn probes_of_one_member_are_one() {
-        let mut guard = Guard::new(HALF, vec![0, 0, 1], INTERVAL, PATIENCE);
+        let mut guard = Guard::new(HALF, vec![0, 0, 1], INTERVAL, ROUND);
         assert_eq!(play(&mut guard, Probe(0, Silence), 0), None);
         assert_eq!(play(&mut guard, Probe(1, Silence), 0), None);
         assert_eq!(play(&mut guard, Probe(2, Silence), 0), Some(Turn::Asking));

@@ -119,9 +119,13 @@ impl Watch {
         for member in 1..=members {
             writeln!(zone, "@ A 192.0.2.{member}").unwrap();
         }
+        zone.push_str("local A 192.0.2.99\n");
         let plan = load_site(&[("onstage.toml", &config), ("zone", &zone)]).plan;
-        let outside =
-            Outside { members: vec![Does::Pass; members.into()], guards_answer: true, asked_guards: 0 };
+        let outside = Outside {
+            members: vec![Does::Pass; usize::from(members) + 1],
+            guards_answer: true,
+            asked_guards: 0,
+        };
         let (world, began) = (Arc::new(World(Mutex::new(outside))), Instant::now());
         let (sender, mut events) = mpsc::channel(16);
         let schedule = Schedule::start(&plan.probes, &world, &sender);

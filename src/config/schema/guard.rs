@@ -15,8 +15,8 @@ pub(in crate::config) struct Guard {
     /// Who answers a TCP connection, be it by refusing it, as long as the network is there: a gateway, the parent's name
     /// server. Empty: onstage never suspects itself.
     pub(in crate::config) addresses: Vec<SocketAddr>,
-    /// A count, or `"50%"` of the members that were not silent before: so many, and two at least, fall silent within
-    /// one interval before the guards are asked.
+    /// A count, or `"50%"` of the members that were not silent before: so many, and two at least, fall silent in one
+    /// round (an interval and a timeout) before the guards are asked.
     pub(in crate::config) share: ShareText,
     /// A count, or `"50%"`, of all members: at most so many leave in one interval, unless they refuse connections or say
     /// that they are leaving; left out: as many as fail.

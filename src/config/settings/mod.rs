@@ -91,7 +91,7 @@ pub struct Server {
 pub struct Guard {
     /// Who is asked whether the network is there; empty: nobody, and nothing is suspected.
     pub addresses: Vec<SocketAddr>,
-    /// How many of the members fall silent within an interval before they are asked.
+    /// How many of the members fall silent in one round before they are asked.
     pub share: Share,
     /// How many leave in one interval without a proof; `None`: as many as fail.
     pub max_leaving: Option<Share>,

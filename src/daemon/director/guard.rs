@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{Director, Stage, log};
-use crate::config::Check;
+use crate::config::{Check, Kind};
 use crate::health::{Evidence, Guard, Observed, Rules, Ruling, Thresholds, Turn};
 use crate::plan::{Plan, Probe};
 use crate::probe::Finding;
@@ -22,13 +22,13 @@ pub(super) fn guard(plan: &Plan) -> Guard {
         *members.entry(probe.target).or_insert(next)
     };
     let numbers = plan.probes.iter().map(&mut number).collect();
-    let (interval, patience) =
-        (round(plan, |check| check.interval), round(plan, |check| check.interval + check.timeout));
-    Guard::new(Rules { share, most_leaving: asked.max_leaving }, numbers, interval, patience)
+    let interval = longest(plan, |check| check.interval);
+    let round = longest(plan, |check| check.interval + check.timeout);
+    Guard::new(Rules { share, most_leaving: asked.max_leaving }, numbers, interval, round)
 }
 
 /// The longest that any member takes for what takes so long with one of its checks.
-fn round(plan: &Plan, takes: impl Fn(&Check) -> Duration) -> Duration {
+fn longest(plan: &Plan, takes: impl Fn(&Check) -> Duration) -> Duration {
     let mut shortest = HashMap::new();
     for probe in &plan.probes {
         let (own, least) = (takes(&probe.check), shortest.entry(probe.target).or_insert(Duration::MAX));
@@ -59,7 +59,14 @@ impl Director {
     pub(super) fn miss(&mut self, id: ProbeId, now: Moment) {
         let asked = now.steady.saturating_sub(self.plan.probes[id.index()].check.recheck);
         if matches!(self.stage, Stage::Open(_)) && self.guard.counts(Evidence::Silence, asked) {
-            let turn = self.guard.note(id, Evidence::Silence, now.steady);
+            self.witness(id, Evidence::Silence, now);
+        }
+    }
+
+    /// Takes in what one probe says of the network. Nobody knows what a command has met, or whether it went there at all.
+    fn witness(&mut self, id: ProbeId, evidence: Evidence, now: Moment) {
+        if !matches!(self.plan.probes[id.index()].check.kind, Kind::Exec(_)) {
+            let turn = self.guard.note(id, evidence, now.steady);
             self.turn(turn, now);
         }
     }
@@ -75,8 +82,7 @@ impl Director {
         if !self.guard.counts(evidence, now.steady.saturating_sub(finding.latency)) {
             return self.sightings[id.index()].observed;
         }
-        let turn = self.guard.note(id, evidence, now.steady);
-        self.turn(turn, now);
+        self.witness(id, evidence, now);
         let before = self.sightings[id.index()].observed;
         let after = before.after(finding.verdict, thresholds);
         let leaves = before.is_up() && !after.is_up();
