@@ -50,6 +50,7 @@ fn when_nobody_answers_and_no_guard_nothing_changes_and_it_is_said_once() {
         });
         let times = |what: &str| log.iter().filter(|line| line.contains(what)).count();
         assert_eq!((times("the network is gone"), times("somebody answers again")), (1, 0), "{log:#?}");
+        assert_eq!(times("is frozen silent=8 of=8"), 1, "{log:#?}");
         assert_eq!(times("was=\"up\" now=\"down\""), 0, "{log:#?}");
     }
 }

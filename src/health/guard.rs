@@ -157,9 +157,9 @@ impl Guard {
         self.interval
     }
 
-    /// How many members fell silent lately, and how many could have.
+    /// How many members are silent, and how many there are.
     pub const fn silent(&self) -> (usize, usize) {
-        (self.silence.fresh(), self.silence.watched())
+        self.silence.silent()
     }
 
     /// Whether the guards are to be asked.

@@ -67,6 +67,11 @@ impl Silence {
         self.members.len() - self.gone
     }
 
+    /// How many are silent, however long, and how many there are.
+    pub(super) const fn silent(&self) -> (usize, usize) {
+        (self.fresh + self.gone, self.members.len())
+    }
+
     fn set(&mut self, member: u32, state: State) {
         let before = std::mem::replace(&mut self.members[member as usize], state);
         for (state, by) in [(before, -1), (state, 1)] {
@@ -110,8 +115,9 @@ mod tests {
             silence.note(member, is_silent, at(now));
             assert_eq!((silence.fresh(), silence.watched()), (fresh, watched), "at {now}");
         }
+        assert_eq!(silence.silent(), (2, 3));
         silence.forget();
-        assert_eq!((silence.fresh(), silence.watched()), (0, 3));
+        assert_eq!((silence.fresh(), silence.watched(), silence.silent()), (0, 3, (0, 3)));
     }
 
     /// A member that wavers for ever is one entry each time it falls silent, and each of them goes.
