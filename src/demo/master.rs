@@ -17,7 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::ca::Identity;
 
-const BACKLOG: u32 = 64;
+/// Connections that nobody has accepted yet: a frozen master has some, and one that plays thousands has bursts.
+const BACKLOG: u32 = 1024;
 
 /// What a master says to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -110,7 +110,8 @@ impl Schedule {
                 slot: now + probe.check.interval.mul_f64((offset + GOLDEN * f64::from(i)).fract()),
                 in_line: AtomicBool::new(false),
             };
-            schedule.tasks.spawn(schedule.stop.clone().run_until_cancelled_owned(round.repeat()));
+            let rounds = Box::pin(round.repeat()); // in a box, or it would be there twice
+            schedule.tasks.spawn(schedule.stop.clone().run_until_cancelled_owned(rounds));
         }
         schedule.tasks.close();
         schedule
