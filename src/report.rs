@@ -109,7 +109,7 @@ codes! {
     BadCertificate = "bad-certificate",
     /// A file of a private key holds none, or that of another certificate.
     BadKey = "bad-key",
-    /// A file of DNS cookie secrets holds none, or something else.
+    /// A file of a password or of DNS cookie secrets holds none, or something else.
     BadSecret = "bad-secret",
     /// The zone file breaks the syntax of RFC 1035 §5.
     ZoneSyntax = "zone-syntax",
@@ -143,8 +143,12 @@ codes! {
     ZoneDuplicateRecord = "zone-duplicate-record",
     /// Records of one RRset with different TTLs (RFC 2181 §5.2).
     ZoneTtlMismatch = "zone-ttl-mismatch",
+    /// A check that needs itself.
+    CheckCircle = "check-circle",
     /// A check that cannot be carried out as it is.
     CheckUnusable = "check-unusable",
+    /// A check that does not look at certificates.
+    CheckUnverified = "check-unverified",
     /// Two zones with the same name.
     DuplicateZone = "duplicate-zone",
     /// A pool whose name has no A, AAAA or SRV record in any zone.

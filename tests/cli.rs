@@ -233,3 +233,33 @@ fn descriptors_that_run_out_are_no_end() {
     let complaints = stderr(&output).lines().filter(|line| line.contains("cannot accept")).count();
     assert_eq!(complaints, 1, "told once, not once a connection: {}", stderr(&output));
 }
+
+/// A state directory on a disk without room for one byte more.
+#[test]
+fn a_full_disk_is_one_line_and_no_end() {
+    let site = Site::new("");
+    let state = site.folder.path().join("state");
+    let there = r#"{"serials": {"p.example": 41}, "up": {}, "orders": {"q.example A 192.0.2.1":
+        {"word": "drain", "who": "root", "why": "kernel update", "since": 1800000000}}}"#;
+    std::fs::create_dir(&state).unwrap();
+    std::fs::write(site.folder.path().join("there"), there).unwrap();
+    let (state, folder) = (state.display(), site.folder.path().display());
+    let fill = format!(
+        "mount -t tmpfs -o size=64k none {state} && cp {folder}/there {state}/state.json && \
+         {{ cat /dev/zero > {state}/filler 2>/dev/null; true; }}"
+    );
+    let mounts = Command::new("unshare").args(["-m", "sh", "-c", &fill]).output();
+    if !mounts.as_ref().is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: a full disk, since nothing can be mounted here: {mounts:?}");
+        return;
+    }
+    let serving = site.serve(&format!("exec unshare -m sh -c '{fill}; shift; exec \"$@\"' sh"));
+    assert_eq!(answers(site.addr), 1);
+    let inside = format!("/proc/{}/root{state}", serving.child.as_ref().unwrap().id());
+    assert_eq!(std::fs::read_to_string(format!("{inside}/state.json")).unwrap(), there, "as it was");
+    std::fs::remove_file(format!("{inside}/filler")).unwrap();
+    let told = stderr(&serving.end("TERM"));
+    for (line, times) in [("cannot keep state", 1), ("state is kept again", 1), ("its order is kept", 1)] {
+        assert_eq!(told.matches(line).count(), times, "{line}: {told}");
+    }
+}

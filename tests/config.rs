@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::config::{self, Body, Config, FailOpen, Kind, MemberKey, Policy, Tripwire};
+use onstage::config::{
+    self, Body, CaRole, Config, Demand, FailOpen, Kind, MemberKey, Policy, Role, Tripwire, Verify,
+    VersionFrom, Warning,
+};
 use onstage::daemon::load;
 use onstage::report::{Code, Colour, Report, Sources};
 use onstage::units::Share;
@@ -14,7 +17,7 @@ use proptest::prelude::*;
 use crate::fixtures;
 
 /// Every code that a config, or a config together with its zones, can show.
-pub const CODES: [Code; 16] = [
+pub const CODES: [Code; 18] = [
     Code::ConfigSyntax,
     Code::ConfigUnknownKey,
     Code::ConfigBadValue,
@@ -30,14 +33,16 @@ pub const CODES: [Code; 16] = [
     Code::PoolEmpty,
     Code::MemberNoAddress,
     Code::MemberUnknown,
+    Code::CheckCircle,
     Code::CheckUnusable,
+    Code::CheckUnverified,
 ];
 
 #[test]
 fn each_code_has_its_text() {
     fixtures::check("config", "toml", &CODES, |path| {
         let reading = load(path, |path| std::fs::read(path));
-        assert!(reading.loaded.is_none(), "{} is refused", path.display());
+        assert_eq!(reading.loaded.is_none(), reading.report.has_errors(), "{}", path.display());
         reading.report.render(&reading.sources, Colour::Never)
     });
 }
@@ -58,11 +63,12 @@ fn a_config_may_be_very_short() {
         read("[[zone]]\nfile = \"z\"\n[[pool]]\nname = \"p.example\"\ncheck = \"puppetserver\"\n");
     let config = config.unwrap_or_else(|| panic!("{report}"));
     assert_eq!(config.zones[0].file.value, Path::new("/etc/onstage/z"));
-    let check = &config.pools[0].check;
+    let check = &config.checks["puppetserver"];
+    assert_eq!(config.pools[0].check.checks(), [check]);
     assert_eq!((check.interval, check.timeout, check.recheck), (2 * SECOND, 2 * SECOND, SECOND / 2));
     assert_eq!((check.fall.get(), check.rise.get()), (2, 2));
-    let Kind::Http(http) = &check.kind else { panic!("{check:?}") };
-    assert_eq!((http.path.as_str(), &http.body), ("/status/v1/simple/server", &Some(Body::PuppetState)));
+    let Kind::Puppetserver(server) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((server.service.as_str(), server.trust.verify), ("server", Verify::Full));
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -87,9 +93,14 @@ fn every_key_has_its_effect() {
         (server.tcp.clients.get(), server.tcp.per_client.get(), server.tcp.idle),
         (10, 2, 20 * SECOND)
     );
+    let guard = &config.guard;
+    let guards: Vec<SocketAddr> =
+        ["172.16.0.1:53", "[2001:db8::1]:22"].iter().map(|addr| addr.parse().unwrap()).collect();
+    assert_eq!((&guard.addresses, guard.share), (&guards, Share::Count(3)));
+    assert_eq!(guard.max_leaving, Some(Share::Percent(25)));
     let tls = server.tls.as_ref().unwrap();
-    assert_eq!(tls.certificate.value, Path::new("/etc/onstage/server.crt"));
-    assert_eq!(tls.key.value, Path::new("/etc/onstage/server.key"));
+    assert_eq!(tls.credentials.certificate.value, Path::new("/etc/onstage/server.crt"));
+    assert_eq!(tls.credentials.key.value, Path::new("/etc/onstage/server.key"));
     let addrs = |texts: &[&str]| texts.iter().map(|addr| addr.parse().unwrap()).collect::<Vec<SocketAddr>>();
     assert_eq!(tls.dot, addrs(&["127.0.0.1:853", "[::1]:853"]));
     assert_eq!((&tls.doh, &tls.doq), (&addrs(&["127.0.0.1:443"]), &addrs(&["127.0.0.1:853"])));
@@ -106,21 +117,86 @@ fn every_key_has_its_effect() {
     assert_eq!(http.body, Some(Body::Contains("fine".to_owned())));
     let trust = http.trust.as_ref().unwrap();
     assert_eq!(trust.server_name.as_deref(), Some("web.example.org"));
-    assert_eq!(trust.ca_file.value, Path::new("/etc/onstage/ca.pem"));
+    assert_eq!(trust.ca_file.as_ref().unwrap().value, Path::new("/etc/onstage/ca.pem"));
+    assert_eq!((trust.verify, &trust.credentials), (Verify::Full, &None));
+    assert_eq!(http.expect_headers, [("Content-Type".to_owned(), "text/plain".to_owned())]);
+    let credentials = config.checks["puppetserver"].kind.trust().unwrap().credentials.as_ref().unwrap();
+    assert_eq!(credentials.certificate.value, Path::new("/etc/onstage/agent.crt"));
+    assert_eq!(credentials.key.value, Path::new("/etc/onstage/agent.key"));
     let pool = &config.pools[0];
     assert_eq!(
         (pool.max_answers.get(), pool.min_live, pool.fail_open),
         (1, Share::Percent(50), FailOpen::LastLive)
     );
+    assert_eq!((pool.ttl_unsettled.seconds(), pool.ramp), (2, 90 * SECOND));
+    assert_eq!(pool.version_grace, 300 * SECOND);
     let member = &pool.members[0];
     assert_eq!(member.key.value, MemberKey::Address([172, 16, 1, 10].into()));
     assert_eq!(member.label.as_deref(), Some("puppet1"));
     assert_eq!((member.weight.get(), member.tier), (7, 2));
+    let names =
+        |demand: &Demand| -> Vec<String> { demand.checks().iter().map(|check| check.name.clone()).collect() };
+    let Demand::All(every) = &config.pools[4].check else { panic!("{:?}", config.pools[4].check) };
+    assert_eq!(names(&every[0]), ["handshake"]);
+    assert!(matches!(&every[1], Demand::Any(_)) && names(&every[1]) == ["plain", "tcp", "db", "plug-in"]);
+    let Kind::Postgres(db) = &config.checks["db"].kind else { panic!("{:?}", config.checks["db"]) };
+    assert_eq!((db.port.get(), db.user.as_str(), db.database.as_str()), (5433, "watcher", "puppetdb"));
+    assert_eq!(db.password_file.as_ref().unwrap().value, Path::new("/etc/onstage/db.secret"));
+    assert_eq!(db.role, Some(Role::Replica));
+    let trust = db.trust.as_ref().unwrap();
+    assert_eq!(
+        (trust.server_name.as_deref(), &*trust.ca_file.as_ref().unwrap().value),
+        (Some("db"), Path::new("/etc/onstage/ca.pem"))
+    );
+    let Kind::Exec(exec) = &config.checks["plug-in"].kind else { panic!("{:?}", config.checks["plug-in"]) };
+    assert_eq!(exec.program.value, Path::new("/etc/onstage/plugins/check_http"));
+    assert_eq!(
+        (&exec.arguments[..], exec.port.unwrap().get()),
+        (&["-p".to_owned(), "{port}".to_owned()][..], 8082)
+    );
+    assert_eq!(exec.warning, Warning::Fail);
     let policies = config.pools.iter().map(|pool| pool.policy).collect::<Vec<_>>();
     let expected =
         [Policy::RoundRobin, Policy::Failover, Policy::Sticky, Policy::Weighted, Policy::RoundRobin];
-    assert_eq!(policies, expected);
+    assert_eq!(policies[..5], expected);
     assert_eq!((member.address, member.port.unwrap().get()), (Some([172, 16, 1, 11].into()), 8141));
+}
+
+#[test]
+fn every_key_of_the_deeper_checks_has_its_effect() {
+    let (config, report) = read(include_str!("fixtures/full.toml"));
+    let config = config.unwrap_or_else(|| panic!("{report}"));
+    let check = &config.checks["puppet-load"];
+    assert_eq!((check.interval, check.timeout, check.recheck), (5 * SECOND, 5 * SECOND, SECOND));
+    assert_eq!((check.fall.get(), check.rise.get()), (2, 3));
+    let Kind::Load(load) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((load.port.get(), load.busy, load.saturated), (8142, 3 * SECOND, 40 * SECOND));
+    assert_eq!((load.busy_share.as_percent(), load.trust.server_name.as_deref()), (25, Some("puppet")));
+    let Kind::PuppetCa(ca) = &config.checks["ca"].kind else { panic!() };
+    assert_eq!((ca.port.get(), ca.role, ca.trust.verify), (8142, CaRole::Any, Verify::Chain));
+    let Kind::Puppetdb(pdb) = &config.checks["pdb"].kind else { panic!() };
+    assert_eq!((pdb.port.get(), pdb.trust.is_none(), config.checks["pdb"].timeout), (8080, true, 5 * SECOND));
+    let Kind::Http(three) = &config.checks["three"].kind else { panic!() };
+    assert_eq!((three.path.as_str(), three.status.as_slice()), ("/v2.0/environments", &[(401, 401)][..]));
+    assert_eq!((&three.body, &three.expect_headers[..]), (&None, &[][..]));
+    let trust = three.trust.as_ref().unwrap();
+    assert_eq!((trust.verify, &trust.ca_file), (Verify::Nothing, &None));
+    let check = &config.checks["puppet-catalog"];
+    assert_eq!((check.interval, check.timeout, check.recheck), (600 * SECOND, 60 * SECOND, 10 * SECOND));
+    assert_eq!((check.fall.get(), check.rise.get(), check.tripwire), (2, 1, Tripwire::Off));
+    let Kind::Catalog(catalog) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((catalog.port.get(), &*catalog.certname.value), (8143, "onstage.example.org"));
+    assert_eq!((&*catalog.environment, catalog.version_from), ("staging", VersionFrom::ConfigVersion));
+    assert_eq!(catalog.version_after.as_deref(), Some("-"));
+    let facts = serde_json::json!({
+        "role": "smoke", "cpus": 4, "virtual": false, "mounts": ["/", "/var"],
+        "os": { "family": "RedHat", "release": { "major": "9" } },
+    });
+    assert_eq!(serde_json::Value::from(catalog.facts.clone()), facts);
+    assert!(
+        check.kind.asks_one_at_a_time()
+            && check.kind.trust().is_some_and(|trust| trust.credentials.is_some())
+    );
 }
 
 #[test]
@@ -131,12 +207,18 @@ fn the_printed_defaults_are_the_defaults() {
     let printed_config = config.unwrap_or_else(|| panic!("{printed}\n{report}"));
     let short = "[[zone]]\nfile = \"z\"\n[[pool]]\nname = \"p.example\"\ncheck = \"puppetserver\"\n";
     let config = read(short).0.unwrap();
-    let said = |config: &Config| format!("{:?}", config.server);
+    let said = |config: &Config| format!("{:?} {:?}", config.server, config.guard);
     assert_eq!(said(&printed_config), said(&config));
     assert_eq!(printed_config.pools[0].max_answers, config.pools[0].max_answers);
     assert_eq!(printed_config.pools[0].min_live, config.pools[0].min_live);
-    assert_eq!(printed_config.pools[0].check.interval, config.pools[0].check.interval);
-    assert_eq!(printed_config.pools[0].check.tripwire, config.pools[0].check.tripwire);
+    assert_eq!(printed_config.pools[0].ttl_unsettled, config.pools[0].ttl_unsettled);
+    assert_eq!(printed_config.pools[0].ramp, config.pools[0].ramp);
+    assert_eq!(printed_config.pools[0].version_grace, config.pools[0].version_grace);
+    let times = |config: &Config| {
+        let check = &config.checks["puppetserver"];
+        (check.interval, check.timeout, check.recheck, check.fall, check.rise, check.tripwire)
+    };
+    assert_eq!(times(&printed_config), times(&config));
 }
 
 proptest! {

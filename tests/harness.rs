@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Record, RecordType};
 use onstage::answer::{MAX_MESSAGE, Outcome, Peer, Rotation, Via, answer};
-use onstage::daemon::{Loaded, load};
+use onstage::daemon::{Director, Loaded, load};
 use onstage::health::Standing;
 use onstage::plan::{Plan, Pool};
+use onstage::probe::schedule::Event;
 use onstage::report::Colour;
 use onstage::snapshot::{Compiler, Lineup, Outlook, Snapshot};
-use onstage::units::Serial;
+use onstage::units::{Moment, Serial};
 
 /// A loopback address that no other test uses, in this process or another. A server that stops and starts again must
 /// find its port free; one that the kernel chose may be given to somebody else meanwhile, but the kernel gives nobody
@@ -57,10 +58,15 @@ impl Site {
 
     /// With the members of each pool live as `live` says, by the place of the pool.
     pub fn with_live(plan: Arc<Plan>, live: impl Fn(usize) -> Vec<bool>) -> Self {
-        let compiler = Compiler::new(Arc::clone(&plan));
         let lineups = lineups(&plan, live);
+        Self::with_lineups(plan, &lineups)
+    }
+
+    /// With these lineups, by the place of the pool.
+    pub fn with_lineups(plan: Arc<Plan>, lineups: &[Lineup]) -> Self {
+        let compiler = Compiler::new(Arc::clone(&plan));
         let serials: Vec<Serial> = plan.zones.iter().map(|zone| zone.serial).collect();
-        let snapshot = compiler.compile(&lineups, &serials);
+        let snapshot = compiler.compile(lineups, &serials);
         Self { plan, compiler, snapshot }
     }
 
@@ -109,6 +115,14 @@ pub fn lineup(pool: &Pool, live: &[bool]) -> Lineup {
     Lineup::of(pool, &standings, Outlook::Settled, None)
 }
 
+/// Tells the director what the schedule has to say, as the daemon does.
+pub fn take(director: &mut Director, event: Event, now: Moment) {
+    match event {
+        Event::Found { probe, finding, pace } => drop(pace.send(director.judge(probe, &finding, now))),
+        Event::Overdue { probe } => director.expect(probe, now),
+    }
+}
+
 /// A query in wire form: id 0x1234, no flags, no EDNS.
 pub fn query(name: &str, record_type: RecordType) -> Vec<u8> {
     let mut wire = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
@@ -155,6 +169,29 @@ pub fn lines(records: &[Record]) -> Vec<String> {
         records.iter().map(|r| format!("{} {} {} {}", r.name, r.ttl, r.record_type(), r.data)).collect();
     lines.sort();
     lines
+}
+
+/// What is logged on this thread meanwhile: a line each, without time and colours.
+pub fn logged(during: impl FnOnce()) -> Vec<String> {
+    let lines = Lines::default();
+    let written = lines.clone();
+    let logs = tracing_subscriber::fmt().without_time().with_target(false).with_ansi(false);
+    tracing::subscriber::with_default(logs.with_writer(move || written.clone()).finish(), during);
+    let bytes = std::mem::take(&mut *lines.0.lock().expect("nobody panicked"));
+    String::from_utf8_lossy(&bytes).lines().map(|line| line.trim().to_owned()).collect()
+}
+
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panicked").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The next datagram. A socket with a timeout is interrupted by signals (signal(7)); the call is then made again.

@@ -20,8 +20,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 mod crowd;
 mod stale;
 mod tripwire;
+mod turns;
+mod unsettled;
 
-use crate::harness::{NOW, ask, load_site, peer, query};
+use crate::harness::{NOW, ask, load_site, peer, query, take};
 
 const INTERVAL: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -211,13 +213,6 @@ impl Watch {
             }
         }
         None
-    }
-}
-
-fn take(director: &mut Director, event: Event, now: Moment) {
-    match event {
-        Event::Found { probe, finding, pace } => drop(pace.send(director.take(probe, &finding, now))),
-        Event::Overdue { probe } => director.expect(probe, now),
     }
 }
 

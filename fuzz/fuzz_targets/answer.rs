@@ -1,4 +1,4 @@
-//! Any bytes as a query, to servers of several zones, policies and sizes, over each transport.
+//! Any bytes as a query, to servers of several zones, policies, lineups and sizes, over each transport.
 //!
 //! The first bytes of an input say who is asked by whom (`Setup`), the rest is the query. Beside what is true of every
 //! reply (see the library) this holds: a cookie that was given is known when it comes back, and an EDNS option that
@@ -17,9 +17,10 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use onstage::answer::{Peer, Via};
+use onstage::health::Standing;
 use onstage::plan::Plan;
-use onstage::snapshot::{Account, Line, Snapshot};
-use onstage::units::CookieSecret;
+use onstage::snapshot::{Account, Line, Outlook, Snapshot};
+use onstage::units::{CookieSecret, Presence};
 use onstage_fuzz::{Asked, NOW, compiled, loaded};
 
 /// Who is asked, and by whom. 16 bytes.
@@ -79,6 +80,9 @@ const POLICIES: [&str; 4] = ["round-robin", "sticky", "weighted", "failover"];
 const FAIL_OPEN: [&str; 3] = ["all", "last-live", "none"];
 const UDP_SIZES: [u16; 4] = [512, 1232, 1400, 4096];
 const MAX_ANSWERS: [u16; 4] = [1, 2, 8, 32];
+/// How many percent of their part live members get, in turn.
+const PERCENTS: [[u8; 3]; 4] = [[100, 100, 100], [100, 10, 50], [1, 1, 1], [90, 30, 60]];
+const OUTLOOKS: [Outlook; 2] = [Outlook::Settled, Outlook::Unsettled];
 
 impl Setup {
     /// One of its choices.
@@ -88,6 +92,19 @@ impl Setup {
 
     fn udp_size(&self) -> u16 {
         Self::pick(&UDP_SIZES, self.udp_size)
+    }
+
+    /// How member `m` of pool `p` is.
+    fn standing(&self, p: usize, m: usize) -> Standing {
+        let percents = Self::pick(&PERCENTS, self.policy / POLICIES.len() as u8);
+        if self.live >> ((p * 3 + m) % 8) & 1 == 0 {
+            return Standing::Down;
+        }
+        Presence::percent(percents[m % percents.len()]).map_or(Standing::LIVE, Standing::Live)
+    }
+
+    fn outlook(&self) -> Outlook {
+        Self::pick(&OUTLOOKS, self.fail_open / FAIL_OPEN.len() as u8)
     }
 
     fn plan(&self) -> Arc<Plan> {
@@ -111,25 +128,25 @@ impl Setup {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let live = self.live;
         let plan = self.plan();
         let line = |text: String| Line { text, since: Some(NOW - 100) };
         let accounts = plan.pools.iter().map(|pool| {
             let members = pool.members.iter().map(|member| line(format!("{} up", member.label)));
             Arc::new(Account { lines: members.collect() })
         });
-        compiled(&plan, |p, m| live >> ((p * 3 + m) % 8) & 1 == 1).with_accounts(accounts.collect())
+        compiled(&plan, self.outlook(), |p, m| self.standing(p, m)).with_accounts(accounts.collect())
     }
 
     /// The snapshot, made when it is asked for the first time.
     fn known_snapshot(&self) -> Snapshot {
         type Key = [usize; 6];
+        let (policies, fail_opens) = (POLICIES.len() * PERCENTS.len(), FAIL_OPEN.len() * OUTLOOKS.len());
         thread_local!(static KNOWN: RefCell<HashMap<Key, Snapshot>> = RefCell::default());
         let place = |by: u8, choices: usize| usize::from(by) % choices;
         let key = [
             place(self.zone, ZONES.len()),
-            place(self.policy, POLICIES.len()),
-            place(self.fail_open, FAIL_OPEN.len()),
+            place(self.policy, policies),
+            place(self.fail_open, fail_opens),
             place(self.udp_size, UDP_SIZES.len()),
             place(self.max_answers, MAX_ANSWERS.len()),
             usize::from(self.live),

@@ -27,16 +27,15 @@ pub fn loaded(read: impl Fn(&Path) -> Option<Vec<u8>>) -> Option<Loaded> {
     reading.loaded
 }
 
-/// What is answered of a plan, when of member `m` of pool `p` `is_live(p, m)`.
-pub fn compiled(plan: &Arc<Plan>, is_live: impl Fn(usize, usize) -> bool) -> Snapshot {
+/// What is answered of a plan, when member `m` of pool `p` is as `standing(p, m)` says.
+pub fn compiled(plan: &Arc<Plan>, outlook: Outlook, standing: impl Fn(usize, usize) -> Standing) -> Snapshot {
     let lineups: Vec<Lineup> = plan
         .pools
         .iter()
         .enumerate()
         .map(|(p, pool)| {
-            let standing = |m| if is_live(p, m) { Standing::LIVE } else { Standing::Down };
-            let standings: Vec<Standing> = (0..pool.members.len()).map(standing).collect();
-            Lineup::of(pool, &standings, Outlook::Settled, None)
+            let standings: Vec<Standing> = (0..pool.members.len()).map(|m| standing(p, m)).collect();
+            Lineup::of(pool, &standings, outlook, None)
         })
         .collect();
     let serials: Vec<_> = plan.zones.iter().map(|zone| zone.serial).collect();
@@ -45,7 +44,8 @@ pub fn compiled(plan: &Arc<Plan>, is_live: impl Fn(usize, usize) -> bool) -> Sna
 
 /// Asks for the first records that the zones have, and a name below each: what loads can be answered.
 pub fn ask_for_records(plan: &Arc<Plan>) {
-    let snapshot = compiled(plan, |p, m| (p + m) % 2 == 0);
+    let standing = |p, m| if (p + m) % 2 == 0 { Standing::LIVE } else { Standing::Down };
+    let snapshot = compiled(plan, Outlook::Settled, standing);
     let addr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     for record in plan.zones.iter().flat_map(|zone| &zone.records).take(16) {
         let below = [b"\x01x", record.owner.as_wire()].concat();

@@ -16,7 +16,7 @@
 //! | 1034 §4.3.2 | the algorithm: CNAME chains, wildcards, delegations | whole | `answer/replay.rs`, `peers/differential.rs` |
 //! | 1035 §4.1 | header, question; one question | whole | `answer/edns.rs` |
 //! | 2181 §5, §9 | RRsets are whole, or TC is set | whole | `answer/edns.rs`, `answer/properties.rs` |
-//! | 2308 §2, §3 | NXDOMAIN and NODATA with the SOA, its TTL the lesser | whole | `answer/replay.rs`, `peers/differential.rs` |
+//! | 2308 §2, §3 | NXDOMAIN and NODATA with the SOA, its TTL the lesser | whole | `answer/replay.rs`, `answer/unsettled.rs`, `peers/differential.rs` |
 //! | 2782, 1034 §3.7 | addresses of the hosts that SRV, MX and NS point to | whole | `answer/pools.rs`, `answer/hosts.rs` |
 //! | 3597 | unknown types are opaque | whole | `peers/differential.rs` |
 //! | 4035 §3.1.4.1 | DS is the parent's; nothing is signed | as far as unsigned zones go | `peers/differential.rs` |

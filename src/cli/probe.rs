@@ -1,11 +1,12 @@
 //! `onstage probe`
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::{CONFIG, NO, USAGE, complain, loaded, say};
-use crate::health::Verdict;
-use crate::plan::Plan;
+use crate::health::{Standing, Verdict};
+use crate::plan::{Condition, Plan};
 use crate::probe::{Finding, schedule::Ask};
 use crate::units::ProbeId;
 
@@ -23,37 +24,70 @@ pub(super) fn run(path: &Path, what: Option<&str>) -> ExitCode {
         complain("onstage: cannot start");
         return ExitCode::from(NO);
     };
+    let mut verdicts: BTreeMap<ProbeId, Verdict> = BTreeMap::new();
     let mut all_pass = true;
-    for (label, id) in wanted {
-        let finding = runtime.block_on(loaded.network.ask(id));
-        tell(&loaded.plan, &label, id, &finding);
-        all_pass &= finding.verdict == Verdict::Pass;
+    for Wanted { label, condition } in wanted {
+        for id in condition.probes() {
+            verdicts.entry(id).or_insert_with(|| {
+                let finding = runtime.block_on(loaded.network.ask(id));
+                tell(&loaded.plan, label, id, &finding);
+                finding.verdict
+            });
+        }
+        let passes = passes(&condition, &verdicts);
+        if !matches!(condition, Condition::Probe(_)) {
+            say(&format!("{label}: {}, all in all", if passes { "pass" } else { "fail" }));
+        }
+        all_pass &= passes;
     }
     if all_pass { ExitCode::SUCCESS } else { ExitCode::from(NO) }
 }
 
-/// The probes of the pool or member that is meant, each once, with a name for people.
-fn wanted(plan: &Plan, what: Option<&str>) -> Vec<(String, ProbeId)> {
-    let mut found: Vec<(String, ProbeId)> = Vec::new();
+/// What is asked of a member, and what it has to come to.
+struct Wanted<'p> {
+    label: &'p str,
+    condition: Condition,
+}
+
+/// What is meant of each member: all of it, or what is asked of one of its addresses.
+fn wanted<'p>(plan: &'p Plan, what: Option<&str>) -> Vec<Wanted<'p>> {
+    let is_meant = |name: &str| what.is_none_or(|what| name == what.trim_end_matches('.'));
+    let mut found: Vec<Wanted<'p>> = Vec::new();
     for pool in &plan.pools {
         for member in &pool.members {
-            for id in member.condition.probes() {
+            let whole = is_meant(&pool.name.to_string()) || is_meant(&member.label);
+            let meant = meant(&member.condition, &|id| {
                 let address = plan.probes[id.index()].target;
-                let names = [
-                    pool.name.to_string(),
-                    member.label.clone(),
-                    address.to_string(),
-                    address.ip().to_string(),
-                ];
-                let meant =
-                    what.is_none_or(|what| names.iter().any(|name| name == what.trim_end_matches('.')));
-                if meant && found.iter().all(|&(_, seen)| seen != id) {
-                    found.push((member.label.clone(), id));
+                whole || is_meant(&address.to_string()) || is_meant(&address.ip().to_string())
+            });
+            for condition in meant {
+                if found.iter().all(|seen| seen.condition != condition) {
+                    found.push(Wanted { label: &member.label, condition });
                 }
             }
         }
     }
     found
+}
+
+/// The largest parts of a condition all of whose probes are meant.
+fn meant(condition: &Condition, probe: &impl Fn(ProbeId) -> bool) -> Vec<Condition> {
+    match condition {
+        whole if whole.probes().into_iter().all(probe) => vec![whole.clone()],
+        Condition::Probe(_) => Vec::new(),
+        Condition::All(parts) | Condition::Any(parts) => {
+            parts.iter().flat_map(|part| meant(part, probe)).collect()
+        }
+    }
+}
+
+/// Whether what was found is enough for this member.
+fn passes(condition: &Condition, verdicts: &BTreeMap<ProbeId, Verdict>) -> bool {
+    let standing = condition.standing(&|id| match verdicts.get(&id) {
+        Some(Verdict::Pass) => Standing::LIVE,
+        _ => Standing::Down,
+    });
+    standing.is_live()
 }
 
 fn tell(plan: &Plan, label: &str, id: ProbeId, finding: &Finding) {
@@ -63,6 +97,12 @@ fn tell(plan: &Plan, label: &str, id: ProbeId, finding: &Finding) {
     say(&format!("{label}: {}{alias}, check {}", probe.target, probe.check.name));
     for step in &finding.steps {
         say(&format!("  {step}"));
+    }
+    if let Some(load) = &finding.told.load {
+        say(&format!("  {:<8} {load}", "load"));
+    }
+    if let Some(version) = &finding.told.version {
+        say(&format!("  {:<8} {version}", "version"));
     }
     let verdict = match finding.verdict {
         Verdict::Pass => "pass".to_owned(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 /// A bundle of CA certificates. Masters send only their leaf, so an intermediate belongs into it as well; any
 /// certificate in it is an anchor.
@@ -40,6 +40,17 @@ impl Authorities {
             store.add(certificate).map_err(|e| unreadable(e.to_string()))?;
         }
         if store.is_empty() { Err(BadBundle::Empty) } else { Ok(Self(Arc::new(store))) }
+    }
+
+    /// Which certificate of another bundle belongs to no CA of this one, counted from 1; `None`: none does not. A CA is the
+    /// same as long as it has its name and its key: its certificate may have been renewed.
+    pub fn first_stranger(&self, other: &Self) -> Option<usize> {
+        let known = |anchor: &TrustAnchor<'_>| {
+            self.0.roots.iter().any(|own| {
+                own.subject == anchor.subject && own.subject_public_key_info == anchor.subject_public_key_info
+            })
+        };
+        other.0.roots.iter().position(|anchor| !known(anchor)).map(|place| place + 1)
     }
 }
 

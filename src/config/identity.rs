@@ -1,4 +1,5 @@
-//! What the server shows to clients that ask over TLS or QUIC: its certificate, and the key that proves it.
+//! A certificate, and the key that proves it: the server's, for clients that ask encrypted; a check's, for members that
+//! ask who probes them.
 
 use std::sync::Arc;
 
@@ -97,6 +98,18 @@ mod tests {
         Identity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
         let both = format!("{key}{certificate}");
         Identity::from_pem(both.as_bytes(), both.as_bytes()).unwrap();
+    }
+
+    /// Puppet writes PKCS #1; later tools write PKCS #8.
+    #[test]
+    fn the_key_may_be_in_either_form() {
+        let certificate = include_bytes!("../../tests/fixtures/client/agent.crt");
+        let pkcs1 = include_bytes!("../../tests/fixtures/client/agent.pkcs1.key");
+        let pkcs8 = include_bytes!("../../tests/fixtures/client/agent.pkcs8.key");
+        assert!(pkcs1.starts_with(b"-----BEGIN RSA PRIVATE KEY-----"));
+        assert!(pkcs8.starts_with(b"-----BEGIN PRIVATE KEY-----"));
+        Identity::from_pem(certificate, pkcs1).unwrap();
+        Identity::from_pem(certificate, pkcs8).unwrap();
     }
 
     #[test]

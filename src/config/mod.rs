@@ -10,9 +10,11 @@
 mod authorities;
 mod decode;
 mod identity;
+mod password;
 mod schema;
 mod settings;
 mod settle;
+mod shown;
 mod values;
 
 use std::path::Path;
@@ -21,10 +23,14 @@ use crate::report::{Code, Problem, Report, Sources};
 
 pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
+pub use password::{BadPassword, Password};
 pub use settings::{
-    Body, Check, Config, FailOpen, HttpCheck, Kind, Located, Member, MemberKey, Policy, Pool, RateLimit,
-    Server, Tcp, TcpCheck, Tls, TlsCheck, Tripwire, Trust, ZoneFile,
+    Body, CaRole, CatalogCheck, Check, Config, Credentials, Demand, ExecCheck, FailOpen, Guard, HttpCheck,
+    Kind, LoadCheck, Located, Member, MemberKey, Policy, Pool, PostgresCheck, PuppetCaCheck, PuppetdbCheck,
+    PuppetserverCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls, TlsCheck, Tripwire, Trust, Verify,
+    VersionFrom, Warning, ZoneFile,
 };
+pub use shown::{Shown, Watched};
 
 /// Reads the config at `path`. `None` where `report` has got an error; every problem is in it.
 pub fn read(path: &Path, sources: &mut Sources<'_>, report: &mut Report) -> Option<Config> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::name::Name;
-use crate::units::Share;
+use crate::units::{Presence, Share, Ttl};
 
 /// A duration above zero: `"2s"`, `"1m 30s"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -22,14 +22,78 @@ impl TryFrom<String> for Pause {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let pause = humantime::parse_duration(&text).map_err(|e| format!("`{text}` is no duration: {e}"))?;
+        let Stretch(pause) = text.try_into()?;
         if pause.is_zero() { Err("a duration of zero".to_owned()) } else { Ok(Self(pause)) }
     }
 }
 
 impl Serialize for Pause {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Stretch(self.0).serialize(serializer)
+    }
+}
+
+/// A duration, or none at all: `"0s"`, `"5m"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Stretch(pub(super) Duration);
+
+impl TryFrom<String> for Stretch {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let stretch = humantime::parse_duration(&text);
+        stretch.map(Self).map_err(|e| format!("`{text}` is no duration: {e}"))
+    }
+}
+
+impl Serialize for Stretch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+/// A TTL as a duration: `"5s"`, `"1m"`. Whole seconds are all that a record can say, and 0 would send every single
+/// lookup here (RFC 1035 §3.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct TtlText(pub(super) Ttl);
+
+impl TryFrom<String> for TtlText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let Stretch(stretch) = text.clone().try_into()?;
+        let seconds = u32::try_from(stretch.as_secs()).ok().filter(|_| stretch.subsec_nanos() == 0);
+        let ttl = seconds.filter(|&seconds| seconds > 0).and_then(Ttl::new);
+        ttl.map(Self).ok_or_else(|| format!("`{text}` is no TTL: whole seconds, at least one"))
+    }
+}
+
+impl Serialize for TtlText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Stretch(Duration::from_secs(self.0.seconds().into())).serialize(serializer)
+    }
+}
+
+/// A part of what is usual: `"50%"`, at least one percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct PartText(pub(super) Presence);
+
+impl TryFrom<String> for PartText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
+        let part = percent.and_then(Presence::percent).filter(|part| part.is_some());
+        part.map(Self).ok_or_else(|| format!("`{text}` is no part, from \"1%\" to \"100%\""))
+    }
+}
+
+impl Serialize for PartText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}%", self.0.as_percent()))
     }
 }
 
@@ -116,7 +180,11 @@ impl TryFrom<String> for StatusRange {
 
 impl Serialize for StatusRange {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}-{}", self.0, self.1))
+        if self.0 == self.1 {
+            serializer.collect_str(&self.0)
+        } else {
+            serializer.collect_str(&format_args!("{}-{}", self.0, self.1))
+        }
     }
 }
 

@@ -10,17 +10,20 @@
 //! publishes so seldom that most of the time is left for other things: what has changed meanwhile goes out together.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::clock::Clock;
-use super::director::Director;
+use super::director::{Director, Kept};
+use super::keeper::Keeper;
 use super::state::State;
+use super::steering::Command;
 use super::{WAITING_VERDICTS, cookies};
 use crate::health::Observed;
 use crate::probe::schedule::{Event, Schedule};
@@ -37,12 +40,30 @@ const STATE_PAUSE: Duration = Duration::from_secs(1);
 /// serial out of a zone's lease.
 const PUBLICATIONS: u32 = 256;
 
+/// What the director is told.
+#[derive(Debug)]
+pub struct Inbox {
+    /// What probes find, and whose answer is overdue.
+    pub(super) events: mpsc::Receiver<Event>,
+    /// What operators order.
+    pub(super) commands: mpsc::Receiver<Command>,
+    /// The guards that answered.
+    pub(super) answers: mpsc::Receiver<SocketAddr>,
+}
+
+impl Inbox {
+    /// Of a director that probes alone tell something.
+    pub fn of_events(events: mpsc::Receiver<Event>) -> Self {
+        Self { events, commands: mpsc::channel(1).1, answers: mpsc::channel(1).1 }
+    }
+}
+
 /// A director, and what it is told.
 #[derive(Debug)]
 pub struct Direction {
     director: Director,
     clock: Clock,
-    events: mpsc::Receiver<Event>,
+    inbox: Inbox,
     views: watch::Receiver<Vec<Observed>>,
     states: watch::Sender<State>,
     /// Nothing is published before.
@@ -51,21 +72,24 @@ pub struct Direction {
     next_state: Instant,
     /// Publications since a state was kept.
     publications: u32,
+    /// Whether orders have changed since then.
+    kept: Kept,
 }
 
 impl Direction {
     /// Of a director that has opened.
-    pub fn new(director: Director, events: mpsc::Receiver<Event>, clock: Clock) -> Self {
+    pub fn new(director: Director, inbox: Inbox, clock: Clock) -> Self {
         let now = Instant::now();
         Self {
             views: director.views(),
-            states: watch::Sender::new(State::default()),
+            states: watch::Sender::new(director.state()),
             director,
             clock,
-            events,
+            inbox,
             next_publication: now,
             next_state: now,
             publications: 0,
+            kept: Kept::Same,
         }
     }
 
@@ -81,9 +105,13 @@ impl Direction {
         loop {
             self.catch_up();
             let look = self.director.next_look();
+            let wake = self.director.wakes_in(self.clock.now());
             tokio::select! {
                 () = stop.cancelled() => return self.director,
-                Some(event) = self.events.recv() => self.take(event),
+                Some(event) = self.inbox.events.recv() => self.take(event),
+                Some(command) = self.inbox.commands.recv() => self.carry_out(command),
+                Some(_guard) = self.inbox.answers.recv() => self.director.vouched(self.clock.now()),
+                () = sleep(wake.unwrap_or_default()), if wake.is_some() => self.wake(),
                 () = sleep_until(self.next_publication), if self.director.has_changed() => {}
                 () = sleep_until(self.next_state), if self.has_state_to_keep() => {}
                 () = self.clock.sleep_until(look.unwrap_or_default()), if look.is_some() => {}
@@ -95,7 +123,7 @@ impl Direction {
     /// Takes in all that waits, and does what is due.
     fn catch_up(&mut self) {
         for _ in 0..WAITING_VERDICTS {
-            let Ok(event) = self.events.try_recv() else { break };
+            let Ok(event) = self.inbox.events.try_recv() else { break };
             self.take(event);
         }
         let now = self.clock.now();
@@ -114,6 +142,23 @@ impl Direction {
         take(&mut self.director, event, self.clock);
     }
 
+    fn carry_out(&mut self, command: Command) {
+        let kept = command.carry_out(&mut self.director, self.clock.now());
+        self.note(kept);
+    }
+
+    fn wake(&mut self) {
+        let kept = self.director.wake(self.clock.now());
+        self.note(kept);
+    }
+
+    /// What operators have said is kept at once.
+    fn note(&mut self, kept: Kept) {
+        if kept == Kept::Changed {
+            (self.kept, self.next_state) = (kept, Instant::now());
+        }
+    }
+
     fn publish(&mut self) {
         let began = Instant::now();
         self.director.publish(self.clock.now());
@@ -122,12 +167,14 @@ impl Direction {
     }
 
     fn has_state_to_keep(&self) -> bool {
-        self.publications >= PUBLICATIONS || self.views.has_changed().unwrap_or(false)
+        self.kept == Kept::Changed
+            || self.publications >= PUBLICATIONS
+            || self.views.has_changed().unwrap_or(false)
     }
 
     fn keep_state(&mut self) {
         self.views.mark_unchanged();
-        self.publications = 0;
+        (self.publications, self.kept) = (0, Kept::Same);
         self.states.send_replace(self.director.state());
         self.next_state = Instant::now() + STATE_PAUSE;
     }
@@ -150,22 +197,22 @@ pub(super) fn take(director: &mut Director, event: Event, clock: Clock) {
     }
 }
 
-/// Starts the thread. The receiver hears of its end, which comes after `stop`: probes are stopped, and `keep` has kept the
+/// Starts the thread. The receiver hears of its end, which comes after `stop`: probes are stopped, and `keeper` has kept the
 /// last state.
 ///
 /// # Errors
 /// The system has no thread or no timers for it.
-pub(super) fn start<K: Future<Output = ()> + Send + 'static>(
+pub(super) fn start(
     direction: Direction,
     schedule: Schedule,
-    keep: impl FnOnce(watch::Receiver<State>) -> K + Send + 'static,
+    keeper: Keeper,
     stop: CancellationToken,
 ) -> io::Result<oneshot::Receiver<()>> {
     let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
     let (ended, end) = oneshot::channel();
     let day = async move {
         let states = direction.states.clone();
-        let keeper = tokio::spawn(keep(states.subscribe()));
+        let keeper = tokio::spawn(keeper.keep(states.subscribe()));
         let director = direction.run(&stop).await;
         schedule.stop().await;
         states.send_replace(director.last_state());

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::certificates::Certificates;
 use super::cookies;
 use super::network::Network;
-use crate::config::{self, Authorities, Check, Config, Identity, Located, Tls};
+use crate::config::{self, Check, Config, Located, Password};
 use crate::plan::{self, Plan, Probe};
 use crate::probe::{Prober, Target};
 use crate::report::{Code, Problem, Report, Sources};
@@ -55,38 +56,53 @@ fn read_all(
 ) -> Option<Loaded> {
     let config = config::read(path, sources, report)?;
     let zones = read_zones(&config, sources, report);
-    let authorities = read_authorities(&config, read, report);
+    let files = Files {
+        certificates: Certificates::read(&config, read, report),
+        passwords: read_passwords(&config, read, report),
+    };
     let secrets = read_secrets(config.server.cookie_secret_file.as_ref(), read, report);
-    let identity = read_identity(config.server.tls.as_ref(), read, report);
-    let plan = Plan { secrets, identity, ..plan::build(config, zones?, report)? };
-    let network = network(&plan.probes, &authorities, report);
+    let tls = config.server.tls.as_ref();
+    let shown = tls.and_then(|tls| files.certificates.shown(&tls.credentials)).cloned();
+    let plan = plan::build(config, zones?, report)?;
+    let network = network(&plan.probes, &files, report);
+    let plan = Plan { secrets, shown, watched: files.certificates.watched, ..plan };
     (!report.has_errors()).then(|| Loaded { plan: Arc::new(plan), network: Arc::new(network) })
 }
 
+/// What the files say that checks name; one that cannot be used is not here, and that was told.
+struct Files {
+    certificates: Certificates,
+    passwords: HashMap<PathBuf, Password>,
+}
+
 /// Prepares each check once, for all of its probes.
-fn network(probes: &[Probe], authorities: &HashMap<PathBuf, Authorities>, report: &mut Report) -> Network {
+fn network(probes: &[Probe], files: &Files, report: &mut Report) -> Network {
     let mut prepared: HashMap<&str, Option<Prober>> = HashMap::new();
     let mut lines = Vec::new();
     for probe in probes {
-        let asks =
-            prepared.entry(&probe.check.name).or_insert_with(|| prepare(&probe.check, authorities, report));
+        let asks = prepared.entry(&probe.check.name).or_insert_with(|| prepare(&probe.check, files, report));
         lines.extend(asks.clone().map(|asks| (asks, target(probe))));
     }
     Network::new(lines)
 }
 
-fn prepare(
-    check: &Check,
-    authorities: &HashMap<PathBuf, Authorities>,
-    report: &mut Report,
-) -> Option<Prober> {
-    let trust = check.kind.trust();
-    let bundle = trust.and_then(|trust| authorities.get(&trust.ca_file.value));
-    if trust.is_some() && bundle.is_none() {
-        return None; // that its bundle cannot be read was told already
+fn prepare(check: &Check, files: &Files, report: &mut Report) -> Option<Prober> {
+    let (trust, password) = (check.kind.trust(), check.kind.password_file());
+    let bundle = trust.and_then(|trust| files.certificates.bundle(trust));
+    let credentials = trust.and_then(|trust| trust.credentials.as_ref());
+    let shown = credentials.and_then(|own| files.certificates.shown(own));
+    let secret = password.and_then(|file| files.passwords.get(&file.value));
+    let needs_bundle = trust.is_some_and(|trust| trust.ca_file.is_some());
+    if (needs_bundle, credentials.is_some(), password.is_some())
+        != (bundle.is_some(), shown.is_some(), secret.is_some())
+    {
+        return None; // that a file of it cannot be used was told already
     }
-    let prepared = Prober::new(check, bundle);
-    prepared.map_err(|e| report.push(Problem::nowhere(Code::CheckUnusable, e.to_string()))).ok()
+    let prepared = Prober::new(check, bundle, shown, secret.cloned());
+    let at = check.kind.program().map(|program| program.at.clone());
+    prepared
+        .map_err(|e| report.push(Problem { at, ..Problem::nowhere(Code::CheckUnusable, e.to_string()) }))
+        .ok()
 }
 
 fn target(probe: &Probe) -> Target {
@@ -127,64 +143,31 @@ fn read_secrets(
     Arc::default()
 }
 
-/// The certificate and the key that clients are shown.
-fn read_identity(
-    tls: Option<&Tls>,
-    read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
-    report: &mut Report,
-) -> Option<Identity> {
-    let Tls { certificate, key, .. } = tls?;
-    let mut pem = |file: &Located<PathBuf>| {
-        let text = read(&file.value);
-        text.map_err(|e| report.push(unreadable(file, &e))).ok()
-    };
-    let (chain, secret) = (pem(certificate), pem(key));
-    let bad = match Identity::from_pem(&chain?, &secret?) {
-        Ok(identity) => return Some(identity),
-        Err(bad) => bad,
-    };
-    let told = [
-        (Code::BadCertificate, certificate, bad.certificate, "clients are shown it"),
-        (Code::BadKey, key, bad.key, "the certificate is proved with it"),
-    ];
-    for (code, file, why, label) in told {
-        if let Some(why) = why {
-            let message = format!("`{}`: {why}", file.value.display());
-            report.push(Problem::error(code, file.at.clone(), message).label(label));
-        }
-    }
-    None
-}
-
-/// The bundles that checks name, each read once.
-fn read_authorities(
+/// The passwords that checks log in with, each file read once.
+fn read_passwords(
     config: &Config,
     read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
     report: &mut Report,
-) -> HashMap<PathBuf, Authorities> {
-    let mut authorities = HashMap::new();
-    for trust in config.checks.values().filter_map(|check| check.kind.trust()) {
-        let file = &trust.ca_file;
-        if authorities.contains_key(&file.value) {
+) -> HashMap<PathBuf, Password> {
+    let mut passwords = HashMap::new();
+    for file in config.checks.values().filter_map(|check| check.kind.password_file()) {
+        if passwords.contains_key(&file.value) {
             continue;
         }
-        match read(&file.value).map(|pem| Authorities::from_pem(&pem)) {
-            Ok(Ok(bundle)) => drop(authorities.insert(file.value.clone(), bundle)),
-            Ok(Err(e)) => report.push(
-                Problem::error(
-                    Code::BadCertificate,
-                    file.at.clone(),
-                    format!("`{}`: {e}", file.value.display()),
-                )
-                .label("members' certificates are checked against it"),
-            ),
+        match read(&file.value).map(|bytes| Password::from_file(&bytes)) {
+            Ok(Ok(password)) => drop(passwords.insert(file.value.clone(), password)),
+            Ok(Err(e)) => {
+                let message = format!("`{}`: {e}", file.value.display());
+                let problem = Problem::error(Code::BadSecret, file.at.clone(), message);
+                report.push(problem.label("the check logs in with it"));
+            }
             Err(e) => report.push(unreadable(file, &e)),
         }
     }
-    authorities
+    passwords
 }
 
-fn unreadable(file: &Located<PathBuf>, e: &io::Error) -> Problem {
+pub(super) fn unreadable(file: &Located<PathBuf>, e: &io::Error) -> Problem {
     Problem::error(
         Code::FileUnreadable,
         file.at.clone(),

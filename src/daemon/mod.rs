@@ -7,14 +7,17 @@
 //! The sockets are bound before the first round, so that a port in use is told at once and root is dropped
 //! before anything is dialled; nothing is answered before the round has ended.
 
+mod certificates;
 mod clock;
 mod cookies;
 mod direction;
 mod director;
+mod keeper;
 mod load;
 mod network;
 mod renew;
 mod state;
+mod steering;
 mod user;
 
 use std::io;
@@ -25,25 +28,27 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info, warn};
 
 use crate::health::Observed;
 use crate::plan::Plan;
+use crate::probe::guard::{self, Vouch};
 use crate::probe::schedule::{Ask, Event, Schedule};
-use crate::serve::{self, Addresses, BindError, Shown, Sockets};
+use crate::serve::{self, Addresses, BindError, Sockets};
 
 use clock::unix_now;
+use keeper::Keeper;
 use renew::Renewal;
 
 pub use clock::Clock;
-pub use direction::Direction;
-pub use director::Director;
+pub use direction::{Direction, Inbox};
+pub use director::{Consent, Director, Effect, Kept, Left, Refusal};
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
 pub use state::{Lease, Read, State, StateFile};
+pub use steering::{Steering, SteeringError};
 
 /// How many verdicts may wait to be judged; probes wait beyond that.
 const WAITING_VERDICTS: usize = 1024;
@@ -80,11 +85,12 @@ pub enum StartError {
 pub struct Daemon {
     addrs: Addresses,
     views: watch::Receiver<Vec<Observed>>,
+    steering: Steering,
     stale: watch::Receiver<usize>,
     servers: serve::Servers,
     /// Hears of the end of the director's thread.
     direction: oneshot::Receiver<()>,
-    renewal: Option<Renewal>,
+    renewal: Renewal,
     stop: DropGuard,
 }
 
@@ -93,7 +99,7 @@ impl Daemon {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask>) -> Result<Self, StartError> {
+    pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask + Vouch>) -> Result<Self, StartError> {
         take_all_descriptors();
         let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let sockets = serve::bind(&plan.server.listen, plan.server.tls.as_ref(), workers)?;
@@ -101,6 +107,7 @@ impl Daemon {
             user::become_user(&user.value)?;
         }
         let (file, state) = open_state(plan)?;
+        let mut keeper = Keeper::new(file);
         let (sender, mut events) = mpsc::channel(WAITING_VERDICTS);
         let schedule = Schedule::start(&plan.probes, ask, &sender);
         let clock = Clock::start();
@@ -108,18 +115,18 @@ impl Daemon {
         first_round(&mut director, &mut events, plan, clock).await;
         let (views, silent) = (director.views(), director.stale());
         let addrs = sockets.local_addrs();
-        keep_now(&file, &director.state()); // before the first answer: a serial that is given is never given again
-        let shown = plan.identity.as_ref().map(Shown::new);
-        let servers = open(&mut director, &state, sockets, plan, shown.as_ref(), clock)?;
+        keeper.keep_now(&director.state()); // before the first answer: a serial that is given is never given again
+        let servers = open(&mut director, &state, sockets, plan, clock)?;
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
-        let direction = Direction::new(director, events, clock);
-        let direction = direction::start(direction, schedule, |states| keep(file, states), stop.clone())?;
-        let renewal = plan.server.tls.as_ref().zip(shown).map(|(tls, shown)| Renewal::new(tls, shown));
-        if let Some(renewal) = renewal.clone() {
-            tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.run()));
-        }
-        Ok(Self { addrs, views, stale: silent, servers, direction, renewal, stop: stop.drop_guard() })
+        let (steering, commands) = Steering::new();
+        let answers = post_guards(&director, plan, ask, &stop);
+        let direction = Direction::new(director, Inbox { events, commands, answers }, clock);
+        let direction = direction::start(direction, schedule, keeper, stop.clone())?;
+        let renewal = Renewal::new(&plan.watched);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.clone().run()));
+        let stop = stop.drop_guard();
+        Ok(Self { addrs, views, steering, stale: silent, servers, direction, renewal, stop })
     }
 
     /// The addresses it answers on over UDP and TCP.
@@ -137,16 +144,19 @@ impl Daemon {
         self.views.clone()
     }
 
+    /// The way to give orders while it runs.
+    pub fn steering(&self) -> Steering {
+        self.steering.clone()
+    }
+
     /// Of how many probes nothing was heard for so long that their verdicts are stale.
     pub fn stale(&self) -> watch::Receiver<usize> {
         self.stale.clone()
     }
 
-    /// Reads the certificate and its key again, if they have changed; otherwise that happens every few seconds.
+    /// Reads certificates and their keys again, if they have changed; otherwise that happens every few seconds.
     pub async fn renew(&self) {
-        if let Some(renewal) = &self.renewal {
-            renewal.look().await;
-        }
+        self.renewal.look().await;
     }
 
     /// Stops probing, answers what has arrived, keeps what the next run should know.
@@ -190,11 +200,10 @@ fn open(
     state: &State,
     sockets: Sockets,
     plan: &Plan,
-    shown: Option<&Shown>,
     clock: Clock,
 ) -> Result<serve::Servers, StartError> {
     let publisher = director.open(state, clock.now());
-    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, shown)?)
+    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, plan.shown.as_ref())?)
 }
 
 fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
@@ -212,17 +221,20 @@ fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
     Ok((file, state))
 }
 
-/// Writes each new state, or the newest of those that came while the disk was busy.
-async fn keep(file: StateFile, mut states: watch::Receiver<State>) {
-    let file = Arc::new(file);
-    while states.changed().await.is_ok() {
-        let (file, state) = (Arc::clone(&file), states.borrow_and_update().clone());
-        let _ = spawn_blocking(move || keep_now(&file, &state)).await;
+/// Lets the guards be asked while the director suspects itself, and once at the start: one that never answers is told.
+fn post_guards(
+    director: &Director,
+    plan: &Plan,
+    vouch: &Arc<impl Vouch>,
+    stop: &CancellationToken,
+) -> mpsc::Receiver<SocketAddr> {
+    let (told, answers) = mpsc::channel(1);
+    let (guards, interval) = (plan.guard.addresses.clone(), director.guard_interval());
+    if !guards.is_empty() && !plan.probes.is_empty() {
+        let inspection = guard::inspect(guards.clone(), Arc::clone(vouch), interval);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(inspection));
+        let watch = guard::stand(guards, Arc::clone(vouch), interval, director.suspicion(), told);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watch));
     }
-}
-
-fn keep_now(file: &StateFile, state: &State) {
-    if let Err(e) = file.write(state) {
-        error!(file = %file.path().display(), %e, "cannot keep state");
-    }
+    answers
 }

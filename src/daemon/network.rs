@@ -1,5 +1,8 @@
 //! The real way to ask members: over the network, each probe with what its check prepared.
 
+use std::net::SocketAddr;
+
+use crate::probe::guard::{self, Vouch};
 use crate::probe::schedule::Ask;
 use crate::probe::{self, Finding, Held, Prober, Target};
 use crate::units::ProbeId;
@@ -24,5 +27,11 @@ impl Ask for Network {
     async fn hold(&self, id: ProbeId) -> Held {
         let (prober, target) = &self.0[id.index()];
         probe::hold(prober, target).await
+    }
+}
+
+impl Vouch for Network {
+    async fn vouches(&self, guard: SocketAddr) -> bool {
+        guard::dial(guard).await
     }
 }

@@ -1,4 +1,5 @@
-//! The certificate that clients are shown is read again when its files change, and when the operator says so.
+//! Certificates that are shown, to clients or to members, are read again when their files change, and when the operator
+//! says so.
 //!
 //! What is looked at is what the files say, not when they were written: copies, links that are turned, and clocks that
 //! were set make no difference. A certificate and its key are two files and are never replaced in one instant, so what
@@ -13,30 +14,25 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::config::{Identity, Tls};
-use crate::serve::Shown;
+use crate::config::{Identity, Watched};
 
 /// From one look at the files to the next.
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// The files, and who is to show what they say; clones are the same.
+/// Every certificate that is shown to anybody; clones are the same.
 #[derive(Debug, Clone)]
-pub(super) struct Renewal {
-    tls: Arc<Tls>,
-    shown: Shown,
-    watch: Arc<Mutex<Watch>>,
-}
+pub(super) struct Renewal(Arc<[(Watched, Mutex<Watch>)]>);
 
 impl Renewal {
-    pub(super) fn new(tls: &Tls, shown: Shown) -> Self {
-        Self { tls: Arc::new(tls.clone()), shown, watch: Arc::default() }
+    pub(super) fn new(watched: &[Watched]) -> Self {
+        Self(watched.iter().map(|watched| (watched.clone(), Mutex::default())).collect())
     }
 
-    /// Looks now and then, without an end.
+    /// Looks now and then, as long as there is something to look at.
     pub(super) async fn run(self) {
         let mut looks = interval(PERIOD); // its first tick is now: the files may have changed since they were loaded
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        while !self.0.is_empty() {
             looks.tick().await;
             self.look().await;
         }
@@ -45,25 +41,26 @@ impl Renewal {
     /// Looks now.
     pub(super) async fn look(&self) {
         let renewal = self.clone();
-        let _ = spawn_blocking(move || renewal.look_with(|path| std::fs::read(path))).await;
+        let look = move || renewal.0.iter().for_each(|(watched, watch)| look(watched, watch));
+        let _ = spawn_blocking(look).await;
     }
+}
 
-    fn look_with(&self, read: impl Fn(&Path) -> io::Result<Vec<u8>>) {
-        let Tls { certificate, key, .. } = &*self.tls;
-        let said = Said::read(&certificate.value, &key.value, read);
-        let news = self.watch.lock().unwrap_or_else(PoisonError::into_inner).see(said);
-        match news {
-            Some(News::Read(identity)) if self.shown.is(&identity) => {}
-            Some(News::Read(identity)) => {
-                self.shown.replace(&identity);
-                info!(certificate = %certificate.value.display(), "clients are shown this certificate from now on");
-            }
-            Some(News::Unusable(why)) => {
-                let (certificate, key) = (certificate.value.display(), key.value.display());
-                warn!(%certificate, %key, why, "cannot be used: clients are shown the certificate as it was before");
-            }
-            None => {}
+fn look(watched: &Watched, watch: &Mutex<Watch>) {
+    let Watched { files, shown } = watched;
+    let (certificate, key) = (files.certificate.value.display(), files.key.value.display());
+    let said = Said::read(&files.certificate.value, &files.key.value, |path| std::fs::read(path));
+    let news = watch.lock().unwrap_or_else(PoisonError::into_inner).see(said);
+    match news {
+        Some(News::Read(identity)) if shown.is(&identity) => {}
+        Some(News::Read(identity)) => {
+            shown.replace(&identity);
+            info!(%certificate, "this certificate is shown from now on");
         }
+        Some(News::Unusable(why)) => {
+            warn!(%certificate, %key, why, "cannot be used: the certificate is shown as it was before");
+        }
+        None => {}
     }
 }
 

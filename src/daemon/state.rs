@@ -1,4 +1,4 @@
-//! What one run leaves for the next: serials that never fall, and the health that was last observed.
+//! What one run leaves for the next: serials that never fall, the health that was last observed, and orders.
 //!
 //! A serial is *leased*: the file names one that is ahead of what is served, so that publishing never waits for
 //! a disk, and a crash skips a few serials instead of repeating one.
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::Order;
 use crate::units::Serial;
 
 /// How far ahead of the serials in use the file is.
@@ -29,6 +30,10 @@ pub struct State {
     pub serials: BTreeMap<String, Serial>,
     /// By probe key: whether the member was up.
     pub up: BTreeMap<String, bool>,
+    /// By member key: what operators want of members. Left out where there is none, so that versions without orders can
+    /// read it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub orders: BTreeMap<String, Order>,
 }
 
 /// How reading went.
@@ -46,12 +51,12 @@ impl StateFile {
     /// The file in `dir`, which is made if it is missing.
     ///
     /// # Errors
-    /// The directory cannot be made or written to.
+    /// The directory cannot be made or written to. A disk that is full is none: there may be room later, and DNS must
+    /// answer meanwhile.
     pub fn in_dir(dir: &Path) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         let probe = dir.join(".writable");
-        File::create(&probe)?;
-        fs::remove_file(&probe)?;
+        File::create(&probe).and_then(|_| fs::remove_file(&probe)).or_else(unless_full)?;
         Ok(Self { path: dir.join("state.json") })
     }
 
@@ -80,17 +85,32 @@ impl StateFile {
         }
     }
 
-    /// Writes the whole file, or leaves the old one as it is.
+    /// Writes the whole file, or leaves the old one as it is. What was written is there after a power failure, too.
     ///
     /// # Errors
     /// No room, no permission.
     pub fn write(&self, state: &State) -> io::Result<()> {
         let draft = self.path.with_extension("json.draft");
-        let mut file = File::create(&draft)?;
-        serde_json::to_writer_pretty(&mut file, state)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&draft, &self.path)
+        let written = write_draft(&draft, state).and_then(|()| fs::rename(&draft, &self.path));
+        if written.is_err() {
+            let _ = fs::remove_file(&draft); // half a draft is no use, and takes room
+        }
+        written?;
+        self.path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    }
+}
+
+fn write_draft(draft: &Path, state: &State) -> io::Result<()> {
+    let mut file = File::create(draft)?;
+    file.write_all(&serde_json::to_vec_pretty(state)?)?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+fn unless_full(e: io::Error) -> io::Result<()> {
+    match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Ok(()),
+        _ => Err(e),
     }
 }
 

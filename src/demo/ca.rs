@@ -8,7 +8,7 @@ use rcgen::{
 };
 use rustls::RootCertStore;
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 
 /// A certificate authority, with the key to issue certificates.
@@ -65,7 +65,7 @@ impl SiteCa {
     /// A name that is none.
     pub fn issue(&self, names: &[impl AsRef<str>], validity: Validity) -> Result<Identity, rcgen::Error> {
         let (certificate, key) = self.leaf(names, validity)?;
-        let config = server().with_no_client_auth().with_single_cert(vec![certificate], key);
+        let config = server().with_no_client_auth().with_single_cert(vec![certificate.into()], secret(&key));
         config.map(|config| Identity(Arc::new(config))).map_err(|_| rcgen::Error::CouldNotParseKeyPair)
     }
 
@@ -81,28 +81,41 @@ impl SiteCa {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
         let verifier = verifier.map_err(|_| rcgen::Error::CouldNotParseCertificate)?;
-        let config = server().with_client_cert_verifier(verifier).with_single_cert(vec![certificate], key);
+        let config = server().with_client_cert_verifier(verifier);
+        let config = config.with_single_cert(vec![certificate.into()], secret(&key));
         config.map(|config| Identity(Arc::new(config))).map_err(unusable)
+    }
+
+    /// A certificate that one shows to such a master, and its key, PEM.
+    ///
+    /// # Errors
+    /// A name that is none.
+    pub fn credentials(&self, name: &str) -> Result<(String, String), rcgen::Error> {
+        let (certificate, key) = self.leaf(&[name], Validity::Current)?;
+        Ok((certificate.pem(), key.serialize_pem()))
     }
 
     fn leaf(
         &self,
         names: &[impl AsRef<str>],
         validity: Validity,
-    ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), rcgen::Error> {
+    ) -> Result<(Certificate, KeyPair), rcgen::Error> {
         let key = KeyPair::generate()?;
         let names: Vec<String> = names.iter().map(|name| name.as_ref().to_owned()).collect();
         let mut params = CertificateParams::new(names.clone())?;
         params.distinguished_name = distinguished(names.first().map_or("", String::as_str));
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         if validity == Validity::Expired {
             params.not_before = rcgen::date_time_ymd(2001, 1, 1);
             params.not_after = rcgen::date_time_ymd(2006, 1, 1);
         }
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-        Ok((certificate.der().clone(), key.into()))
+        Ok((params.signed_by(&key, &self.issuer)?, key))
     }
+}
+
+fn secret(key: &KeyPair) -> PrivateKeyDer<'static> {
+    PrivatePkcs8KeyDer::from(key.serialize_der()).into()
 }
 
 fn authority(name: &str) -> Result<CertificateParams, rcgen::Error> {

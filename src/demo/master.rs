@@ -16,6 +16,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::ca::Identity;
+use super::compiler::{self, Code};
+use super::jrubies::Jrubies;
 
 /// Connections that nobody has accepted yet: a frozen master has some, and one that plays thousands has bursts.
 const BACKLOG: u32 = 1024;
@@ -60,6 +62,9 @@ struct Mind {
     identity: Mutex<Option<Identity>>,
     script: Mutex<VecDeque<Say>>,
     manner: Mutex<Say>,
+    jrubies: Mutex<Jrubies>,
+    code: Mutex<Code>,
+    heard: Mutex<String>,
     requests: AtomicUsize,
     frozen: watch::Sender<bool>,
 }
@@ -74,6 +79,9 @@ impl Master {
             identity: Mutex::new(identity),
             script: Mutex::default(),
             manner: Mutex::new(Say::Running),
+            jrubies: Mutex::default(),
+            code: Mutex::default(),
+            heard: Mutex::default(),
             requests: AtomicUsize::new(0),
             frozen: watch::Sender::new(false),
         });
@@ -100,6 +108,21 @@ impl Master {
     /// What it says when there is no script.
     pub fn always_say(&self, manner: Say) {
         *lock(&self.mind.manner) = manner;
+    }
+
+    /// What it tells of its JRuby instances while it is running.
+    pub fn occupy(&self, jrubies: Jrubies) {
+        *lock(&self.mind.jrubies) = jrubies;
+    }
+
+    /// From now on it serves this code.
+    pub fn deploy(&self, code: Code) {
+        *lock(&self.mind.code) = code;
+    }
+
+    /// The last request that it read: head and body, as they came.
+    pub fn heard(&self) -> String {
+        lock(&self.mind.heard).clone()
     }
 
     /// From the next connection on it shows another certificate.
@@ -176,7 +199,9 @@ impl Mind {
     }
 
     async fn reply(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-        let path = read_request(&mut stream).await?;
+        let request = read_request(&mut stream).await?;
+        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+        *lock(&self.heard) = request;
         self.thawed().await;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let scripted = lock(&self.script).pop_front();
@@ -186,6 +211,12 @@ impl Mind {
             "/" | "/status/v1/simple" | "/status/v1/simple/server" | "/status/v1/simple/master"
         );
         let text = match manner {
+            Say::Running if path.starts_with(compiler::PATH) => {
+                let node = path[compiler::PATH.len()..].split('?').next().unwrap_or_default();
+                let (status, body) = lock(&self.code).compiled(node);
+                http(status, &body)
+            }
+            Say::Running if path.starts_with(Jrubies::PATH) => http(200, &lock(&self.jrubies).told()),
             Say::Running | Say::Slow(_) if !known => http(404, "not found"),
             Say::Running => http(200, "running"),
             Say::Slow(pause) => {
@@ -205,16 +236,24 @@ impl Mind {
     }
 }
 
-/// The path that is asked for.
+/// A whole request.
 async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
     let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
+    while !is_whole(&String::from_utf8_lossy(&request)) {
         if stream.read_buf(&mut request).await? == 0 || !request[0].is_ascii_alphabetic() {
             return Err(io::ErrorKind::InvalidData.into()); // it left, or speaks something else
         }
     }
-    let request = String::from_utf8_lossy(&request);
-    Ok(request.split(' ').nth(1).unwrap_or_default().to_owned())
+    Ok(String::from_utf8_lossy(&request).into_owned())
+}
+
+/// Whether a request has its head, and as much of a body as that announces.
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().filter_map(|line| line.split_once(": "));
+    let length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length = length.filter_map(|(_, value)| value.parse().ok()).next_back();
+    body.len() >= length.unwrap_or(0)
 }
 
 fn http(status: u16, body: &str) -> String {

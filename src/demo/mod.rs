@@ -7,6 +7,8 @@
 
 mod ca;
 mod client;
+mod compiler;
+mod jrubies;
 mod master;
 mod play;
 mod stage;
@@ -15,6 +17,8 @@ use std::process::ExitCode;
 
 pub use ca::{Identity, SiteCa, Validity};
 pub use client::addresses;
+pub use compiler::Code;
+pub use jrubies::Jrubies;
 pub use master::{Master, Say};
 
 use play::Play;

@@ -11,12 +11,26 @@
 //!     └──────────────────────────── fail, leaving ────────────────────────────────┘
 //! ```
 
+mod agreement;
+mod evidence;
+mod guard;
+mod leaves;
+mod load;
 mod machine;
+mod order;
+mod ramp;
+mod silence;
 mod standing;
 mod verdict;
 mod vigil;
 
+pub use agreement::{Agreement, Concord};
+pub use evidence::Evidence;
+pub use guard::{Guard, Rules, Ruling, Turn};
+pub use load::{Access, Burden, Level, Limits, Load};
 pub use machine::{Observed, Pace, Thresholds};
+pub use order::{BadRemark, Draft, Order, Remark, Word};
+pub use ramp::{Rise, ramp};
 pub use standing::Standing;
 pub use verdict::{Reason, Told, Verdict};
 pub use vigil::Vigil;

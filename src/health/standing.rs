@@ -1,7 +1,7 @@
 //! How far a member may be answered: what observed, orders and everything else known of it add up to.
 //!
 //! ```text
-//!  Drained < Down < Doubtful < Live(1 %) < … < Live(100 %)
+//!  Foreign < Drained < Down < Doubtful < Live(1 %) < … < Live(100 %)
 //! ```
 //!
 //! A member that needs several probes is as good as the worst of them, or as the best, as its check says.
@@ -12,6 +12,8 @@ use crate::units::Presence;
 /// How far a member may be answered now. A later one is a better one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
+    /// Its certificate is not the site's: it is not answered while there is anybody else, dead or drained.
+    Foreign,
     /// An operator keeps it out: it is not answered while anybody else can be.
     Drained,
     /// It cannot serve.
@@ -39,6 +41,7 @@ impl Observed {
         match self {
             Self::Up { .. } => Standing::LIVE,
             Self::Down { reason, .. } if reason.is_doubt() => Standing::Doubtful,
+            Self::Down { reason, .. } if reason.is_foreign() => Standing::Foreign,
             Self::Down { .. } | Self::Unknown => Standing::Down,
         }
     }
@@ -52,12 +55,19 @@ mod tests {
     #[test]
     fn a_member_that_answers_is_better_than_one_that_does_not() {
         let half = Presence::percent(50).unwrap();
-        let ascending =
-            [Standing::Drained, Standing::Down, Standing::Doubtful, Standing::Live(half), Standing::LIVE];
+        let ascending = [
+            Standing::Foreign,
+            Standing::Drained,
+            Standing::Down,
+            Standing::Doubtful,
+            Standing::Live(half),
+            Standing::LIVE,
+        ];
         assert!(ascending.is_sorted());
         assert_eq!(Observed::UP.standing(), Standing::LIVE);
         assert_eq!(Observed::down(Reason::ServiceState).standing(), Standing::Doubtful);
         assert_eq!(Observed::down(Reason::Refused).standing(), Standing::Down);
+        assert_eq!(Observed::down(Reason::TlsUntrusted).standing(), Standing::Foreign);
         assert_eq!(Observed::Unknown.standing(), Standing::Down);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use hickory_proto::rr::{RData, RecordType};
 
-use super::{Condition, Member, Plan, Pool, Probe, port};
-use crate::config::{self, Check, Config, Kind, MemberKey};
+use super::{Condition, Member, Plan, Pool, Probe};
+use crate::config::{self, Check, Config, Demand, MemberKey};
 use crate::name::Name;
 use crate::report::{Code, Location, Problem, Report};
 use crate::units::ProbeId;
@@ -31,11 +32,13 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
     problems.problems().iter().cloned().for_each(|problem| report.push(problem));
     (!failed).then_some(Plan {
         server: config.server,
+        guard: config.guard,
         zones,
         pools,
         probes,
         secrets: Arc::default(),
-        identity: None,
+        shown: None,
+        watched: Vec::new(),
     })
 }
 
@@ -62,6 +65,15 @@ fn refuse_duplicates(zones: &[Zone], report: &mut Report) {
 fn soa_place(zone: &Zone) -> Location {
     let soa = zone.records.iter().find(|r| r.record_type() == RecordType::SOA);
     soa.or(zone.records.first()).map_or_else(|| unreachable!("a zone has a SOA"), |r| r.at.clone())
+}
+
+/// Where a member is met.
+struct Place<'m> {
+    address: IpAddr,
+    /// The config's word for this member, else the record's; `None`: each check has its own.
+    port: Option<u16>,
+    /// What clients call it.
+    name: &'m Name,
 }
 
 struct Builder<'z> {
@@ -107,6 +119,9 @@ impl Builder<'_> {
             max_answers: pool.max_answers,
             min_live: pool.min_live,
             fail_open: pool.fail_open,
+            ttl_unsettled: pool.ttl_unsettled,
+            ramp: pool.ramp,
+            version_grace: pool.version_grace,
         })
     }
 
@@ -117,25 +132,21 @@ impl Builder<'_> {
             RData::SRV(srv) => (Some(srv.port), Name::from(&srv.target)),
             _ => (None, pool.name.value.clone()),
         };
-        let port = port(settings.and_then(|s| s.port), own_port, &pool.check);
+        let port = settings.and_then(|s| s.port).map(NonZeroU16::get).or(own_port);
         let addresses = self.addresses(pool, record, settings, report);
-        let server_name = match &pool.check.kind {
-            Kind::Tcp(_) => String::new(), // nobody is told it, so that it makes no difference
-            kind => kind.server_name().map_or_else(|| server_name.to_string(), str::to_owned),
-        };
-        let mut probes: Vec<Condition> = addresses
+        let mut conditions: Vec<Condition> = addresses
             .into_iter()
-            .map(|address| self.probe(SocketAddr::new(address, port), &server_name, &pool.check))
-            .map(Condition::Probe)
+            .map(|address| self.condition(&Place { address, port, name: &server_name }, &pool.check))
             .collect();
-        let condition = match (probes.pop(), probes.is_empty()) {
+        let condition = match (conditions.pop(), conditions.is_empty()) {
             (Some(only), true) => only,
-            (last, _) => Condition::All(probes.into_iter().chain(last).collect()),
+            (last, _) => Condition::All(conditions.into_iter().chain(last).collect()),
         };
-        let label = settings.and_then(|s| s.label.clone()).unwrap_or_else(|| spelled(record));
+        let record_text = spelled(record);
+        let label = settings.and_then(|s| s.label.clone()).unwrap_or_else(|| record_text.clone());
         let weight = settings.map_or(1, |s| s.weight.get().into());
         let tier = settings.map_or(1, |s| s.tier);
-        Member { record: place, label, condition, weight, tier }
+        Member { record: place, record_text, label, condition, weight, tier }
     }
 
     fn addresses(
@@ -170,9 +181,26 @@ impl Builder<'_> {
         addresses
     }
 
+    /// What must hold at one address of a member.
+    fn condition(&mut self, place: &Place<'_>, demand: &Demand) -> Condition {
+        let mut all = |parts: &[Demand]| parts.iter().map(|part| self.condition(place, part)).collect();
+        match demand {
+            Demand::All(parts) => Condition::All(all(parts)),
+            Demand::Any(parts) => Condition::Any(all(parts)),
+            Demand::Check(check) => Condition::Probe(self.probe(place, check)),
+        }
+    }
+
     /// The probe for this question, a new one only where nobody asks it yet.
-    fn probe(&mut self, target: SocketAddr, server_name: &str, check: &Arc<Check>) -> ProbeId {
-        let probe = Probe { target, server_name: server_name.to_owned(), check: Arc::clone(check) };
+    fn probe(&mut self, place: &Place<'_>, check: &Arc<Check>) -> ProbeId {
+        let port = place.port.or(check.kind.port().map(NonZeroU16::get)).unwrap_or(0);
+        let server_name = match check.kind.server_name() {
+            _ if !check.kind.needs_name() => String::new(),
+            Some(name) => name.to_owned(),
+            None => place.name.to_string(),
+        };
+        let target = SocketAddr::new(place.address, port);
+        let probe = Probe { target, server_name, check: Arc::clone(check) };
         let next = ProbeId(self.probes.len() as u32);
         let id = *self.seen.entry(probe.key()).or_insert(next);
         if id == next {

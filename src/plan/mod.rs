@@ -5,26 +5,30 @@
 //! of the same address share one probe.
 
 mod build;
+mod whom;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Check, FailOpen, Identity, Policy, Server};
+use crate::config::{Check, FailOpen, Guard, Policy, Server, Shown, Watched};
 use crate::health::Standing;
 use crate::name::Name;
-use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share};
+use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
 use crate::zone::Zone;
 
 pub use build::build;
+pub use whom::{BadWhom, Whom};
 
 /// Everything that will be served and probed.
 #[derive(Debug)]
 pub struct Plan {
     /// `[server]`
     pub server: Server,
+    /// `[guard]`
+    pub guard: Guard,
     /// The zones, by `ZoneId`. No two have the same name.
     pub zones: Vec<Zone>,
     /// The pools, by `PoolId`.
@@ -34,7 +38,9 @@ pub struct Plan {
     /// What DNS cookies are made and checked with, the newest first; empty: the server makes its own.
     pub secrets: Arc<[CookieSecret]>,
     /// What clients are shown that ask encrypted; `None`: nobody may.
-    pub identity: Option<Identity>,
+    pub shown: Option<Shown>,
+    /// Every certificate that is shown to anybody, with the files to read it from again.
+    pub watched: Vec<Watched>,
 }
 
 /// The RRset of one type at a pool's name. A name with A and AAAA records is two of these: an agent that has
@@ -55,6 +61,21 @@ pub struct Pool {
     pub min_live: Share,
     /// What it answers then.
     pub fail_open: FailOpen,
+    /// The largest TTL of its records while a change is pending, or while it fails open.
+    pub ttl_unsettled: Ttl,
+    /// How long a member that came back is answered with rising probability; zero: not at all.
+    pub ramp: Duration,
+    /// How long members may serve another version of the code than most of the pool.
+    pub version_grace: Duration,
+}
+
+/// A member of the plan, by its pool and its place among the pool's members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId {
+    /// The pool.
+    pub pool: PoolId,
+    /// The place in its `members`.
+    pub place: u32,
 }
 
 /// One record of a pool.
@@ -62,6 +83,8 @@ pub struct Pool {
 pub struct Member {
     /// The record, by its place in its zone's `records`.
     pub record: usize,
+    /// What the record says: an address, or a target and a port.
+    pub record_text: String,
     /// What people call it: the config's label, else its address or target.
     pub label: String,
     /// What is probed for it, and how that adds up.
@@ -87,7 +110,7 @@ pub enum Condition {
 /// One question to one address, whichever members share it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// Who is dialled.
+    /// Who is dialled; with port 0, who a command is told of.
     pub target: SocketAddr,
     /// The name that clients use for it, which its certificate must carry; empty where nobody is told it.
     pub server_name: String,
@@ -96,6 +119,11 @@ pub struct Probe {
 }
 
 impl Plan {
+    /// A member.
+    pub fn member(&self, id: MemberId) -> &Member {
+        &self.pools[id.pool.index()].members[id.place as usize]
+    }
+
     /// The pools with their ids.
     pub fn pool_ids(&self) -> impl Iterator<Item = (PoolId, &Pool)> {
         self.pools.iter().enumerate().map(|(i, pool)| (PoolId(i as u32), pool))
@@ -126,11 +154,6 @@ impl Probe {
     pub fn key(&self) -> String {
         format!("{} {} {}", self.check.name, self.target, self.server_name).trim_end().to_owned()
     }
-}
-
-/// The port to probe: the config's word for this member, else the record's, else the check's.
-fn port(configured: Option<NonZeroU16>, record: Option<u16>, check: &Check) -> u16 {
-    configured.map(NonZeroU16::get).or(record).unwrap_or_else(|| check.kind.port().get())
 }
 
 #[cfg(test)]

@@ -1,26 +1,41 @@
 //! The edge towards members: one probe, step by step, and when the next one is due.
 //!
 //! A probe meets a member as a client would: it dials the member's address, verifies the certificate against the
-//! site's CA and the name that clients use, asks, and reads a bounded reply, all under one deadline. Each probe
-//! has a connection of its own, which it closes. Why this is not left to an HTTP client library is told in
+//! site's CA and the name that clients use, asks, and reads a bounded reply, all under one deadline. Each question
+//! has a connection of its own, which is closed after it. Why this is not left to an HTTP client library is told in
 //! `docs/design/probes.md`.
 //!
 //! ```text
 //!  connect ──▶ tls ──▶ reply ──▶ verdict
 //!     │         │        │
-//!     │         │        └ reply-timeout, closed, bad-reply, http-status, http-body, service-state
-//!     │         └ tls-timeout, tls-handshake, tls-untrusted, tls-wrong-name, tls-expired
+//!     │         │        └ reply-timeout, closed, bad-reply, unavailable, forbidden, http-status, http-header, http-body,
+//!     │         │          service-state, maintenance, database-down, wrong-role, wrong-ca, tls-alert, login, overloaded,
+//!     │         │          database-error
+//!     │         └ tls-timeout, tls-handshake, tls-alert, tls-untrusted, tls-wrong-name, tls-expired
 //!     └ connect-timeout, refused, unreachable, prober
+//!
+//!  exec ──▶ verdict
+//!     └ exec-status, reply-timeout, prober
 //! ```
 
+mod catalog;
+mod exec;
+mod expect;
+pub mod guard;
 mod hold;
 mod http;
+mod load;
+mod postgres;
 mod prober;
+mod puppet;
+mod question;
 mod round;
 pub mod schedule;
 mod tls;
 mod tripwire;
 mod turns;
+mod verify;
+mod wire;
 
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +63,7 @@ pub struct Finding {
 /// One step of a probe.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// connect, tls or reply.
+    /// connect, tls, login or reply; or exec alone.
     pub name: &'static str,
     /// What was seen.
     pub seen: String,
@@ -67,6 +82,14 @@ impl Failure {
     fn new(reason: Reason, detail: impl fmt::Display) -> Self {
         Self { verdict: Verdict::Fail(reason), detail: detail.to_string() }
     }
+}
+
+/// The beginning of what a member said, for people: on one line, without control characters.
+fn glimpse(said: &[u8]) -> String {
+    const MOST: usize = 160;
+    let more = if said.len() > MOST { "…" } else { "" };
+    let text = String::from_utf8_lossy(&said[..said.len().min(MOST)]);
+    format!("{}{more}", text.trim().escape_debug())
 }
 
 impl fmt::Display for Step {

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Failure, Finding, Step, http, tls};
-use crate::config::{Authorities, Check, Kind};
+use super::http::{Reply, Request};
+use super::question::Question;
+use super::wire::Wire;
+use super::{Failure, Finding, Step, exec, postgres, postgres::Encrypted, tls, verify};
+use crate::config::{Authorities, Check, Kind, Password, Shown, Verify};
 use crate::health::{Reason, Told, Verdict};
 
 /// Everything that a check's probes have in common, prepared once.
@@ -26,11 +30,18 @@ pub struct Prober {
 #[derive(Debug, Clone)]
 enum Means {
     Tcp,
-    Tls(TlsConfig),
-    Http(Option<TlsConfig>, Arc<http::Request>),
+    Tls(Encryption),
+    Http(Option<Encryption>, Arc<Question>),
+    Postgres(Option<Encryption>, Arc<postgres::Client>),
+    Exec(Arc<exec::Plugin>),
 }
 
-type TlsConfig = Arc<rustls::ClientConfig>;
+/// How TLS is spoken.
+#[derive(Debug, Clone)]
+struct Encryption {
+    config: Arc<rustls::ClientConfig>,
+    verify: Verify,
+}
 
 /// Who is probed.
 #[derive(Debug, Clone)]
@@ -58,21 +69,33 @@ pub enum Unusable {
 }
 
 impl Prober {
-    /// Prepares `check`. `authorities`: its `ca-file`.
+    /// Prepares `check`. `authorities`: its `ca-file`; `shown`: its `client-cert`; `password`: its `password-file`.
     ///
     /// # Errors
     /// See [`Unusable`].
-    pub fn new(check: &Check, authorities: Option<&Authorities>) -> Result<Self, Unusable> {
-        let tls = match (check.kind.trust(), authorities) {
-            (None, _) => None,
-            (Some(_), Some(authorities)) => Some(tls::client(authorities)),
-            (Some(_), None) => return Err(Unusable::NoAuthorities(check.name.clone())),
-        };
+    pub fn new(
+        check: &Check,
+        authorities: Option<&Authorities>,
+        shown: Option<&Shown>,
+        password: Option<Password>,
+    ) -> Result<Self, Unusable> {
+        let no_authorities = || Unusable::NoAuthorities(check.name.clone());
         let bad = |why| Unusable::BadRequest { check: check.name.clone(), why };
-        let means = match (&check.kind, tls) {
-            (Kind::Http(check), tls) => Means::Http(tls, Arc::new(http::Request::new(check).map_err(bad)?)),
-            (Kind::Tls(_), Some(tls)) => Means::Tls(tls),
-            (Kind::Tls(_) | Kind::Tcp(_), _) => Means::Tcp,
+        let encryption = check.kind.trust().map(|trust| {
+            let verifier = verify::verifier(trust.verify, authorities).ok_or_else(no_authorities)?;
+            Ok(Encryption { config: tls::client(verifier, shown), verify: trust.verify })
+        });
+        let question = Question::new(&check.kind, authorities).map_err(bad)?;
+        let means = match (&check.kind, question, encryption.transpose()?) {
+            (_, Some(question), encryption) => Means::Http(encryption, Arc::new(question)),
+            (Kind::Exec(exec), ..) => {
+                Means::Exec(Arc::new(exec::Plugin::new(&check.name, exec).map_err(bad)?))
+            }
+            (Kind::Postgres(check), _, encryption) => {
+                Means::Postgres(encryption, Arc::new(postgres::Client::new(check, password).map_err(bad)?))
+            }
+            (_, None, Some(encryption)) => Means::Tls(encryption),
+            (_, None, None) => Means::Tcp,
         };
         Ok(Self { timeout: check.timeout, means })
     }
@@ -103,61 +126,134 @@ struct Probe {
 
 impl Probe {
     async fn meet(&mut self, prober: &Prober, target: &Target) -> Result<Told, Failure> {
-        let stream = self.connect(target).await?;
         match &prober.means {
-            Means::Tcp => {}
-            Means::Tls(tls) => drop(self.shake_hands(tls, stream, target).await?),
-            Means::Http(None, request) => self.ask(request, stream, target).await?,
-            Means::Http(Some(tls), request) => {
-                let stream = self.shake_hands(tls, stream, target).await?;
-                self.ask(request, stream, target).await?;
+            Means::Tcp => drop(self.connect(target).await?),
+            Means::Tls(encryption) => {
+                let stream = self.connect(target).await?;
+                drop(self.shake_hands(encryption, stream, target).await?);
+            }
+            Means::Http(encryption, question) => {
+                let mut line = Line { probe: self, encryption: encryption.as_ref(), target };
+                return question.ask(&mut line).await;
+            }
+            Means::Exec(plugin) => self.run(plugin, target).await?,
+            Means::Postgres(None, client) => {
+                let stream = self.connect(target).await?;
+                self.log_in(client, stream, Encrypted::No).await?;
+            }
+            Means::Postgres(Some(encryption), client) => {
+                let mut stream = self.connect(target).await?;
+                self.request_tls(&mut stream).await?;
+                let stream = self.shake_hands(encryption, stream, target).await?;
+                self.log_in(client, stream, Encrypted::Yes).await?;
             }
         }
         Ok(Told::default())
     }
 
-    async fn connect(&mut self, target: &Target) -> Result<TcpStream, Failure> {
+    async fn run(&mut self, plugin: &exec::Plugin, target: &Target) -> Result<(), Failure> {
+        let began = Instant::now();
+        let ended = plugin.run(target, self.deadline).await?;
+        self.done("exec", began, ended.describe());
+        plugin.judge(&ended)
+    }
+
+    async fn connect(&mut self, target: &Target) -> Result<Wire, Failure> {
         let began = Instant::now();
         let connected = timeout_at(self.deadline, TcpStream::connect(target.addr)).await;
         let stream = connected
             .map_err(|_| Failure::new(Reason::ConnectTimeout, "no answer to the connection attempt"))?
             .map_err(|e| Failure::new(refusal(&e), e))?;
         self.done("connect", began, target.addr.to_string());
-        Ok(stream)
+        Ok(Wire::new(stream))
     }
 
     async fn shake_hands(
         &mut self,
-        config: &TlsConfig,
-        stream: TcpStream,
+        encryption: &Encryption,
+        stream: Wire,
         target: &Target,
-    ) -> Result<TlsStream<TcpStream>, Failure> {
+    ) -> Result<TlsStream<Wire>, Failure> {
         let began = Instant::now();
         let name = ServerName::try_from(target.server_name.clone())
             .map_err(|e| Failure::new(Reason::TlsWrongName, format!("`{}`: {e}", target.server_name)))?;
-        let shaken =
-            timeout_at(self.deadline, TlsConnector::from(Arc::clone(config)).connect(name, stream)).await;
+        let connector = TlsConnector::from(Arc::clone(&encryption.config));
+        let shaken = timeout_at(self.deadline, connector.connect(name, stream)).await;
         let stream = shaken
             .map_err(|_| Failure::new(Reason::TlsTimeout, "connected, but the TLS handshake did not end"))?
             .map_err(|e| tls::failure(&e))?;
-        self.done("tls", began, tls::describe(stream.get_ref().1, &target.server_name));
+        self.done("tls", began, tls::describe(stream.get_ref().1, encryption.verify, &target.server_name));
         Ok(stream)
     }
 
-    async fn ask<S>(&mut self, request: &http::Request, stream: S, target: &Target) -> Result<(), Failure>
+    async fn ask<S>(&mut self, request: &Request, stream: S, target: &Target) -> Result<Reply, Failure>
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin,
     {
         let began = Instant::now();
         let reply = timeout_at(self.deadline, request.send(stream, target)).await;
         let reply =
             reply.map_err(|_| Failure::new(Reason::ReplyTimeout, "asked, but the reply did not end"))??;
-        self.done("reply", began, reply.describe());
-        request.judge(&reply)
+        self.done("reply", began, format!("{request}: {reply}"));
+        Ok(reply)
+    }
+
+    async fn request_tls(&mut self, stream: &mut Wire) -> Result<(), Failure> {
+        let began = Instant::now();
+        let granted = timeout_at(self.deadline, postgres::request_tls(stream)).await;
+        granted.map_err(|_| Failure::new(Reason::TlsTimeout, "connected, but the server is silent"))??;
+        self.done("tls", began, "granted".to_owned());
+        Ok(())
+    }
+
+    async fn log_in<S>(
+        &mut self,
+        client: &postgres::Client,
+        stream: S,
+        encrypted: Encrypted,
+    ) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let began = Instant::now();
+        let session = timeout_at(self.deadline, client.log_in(stream, encrypted)).await;
+        let mut session = session
+            .map_err(|_| Failure::new(Reason::ReplyTimeout, "connected, but the login did not end"))??;
+        self.done("login", began, session.describe());
+        let began = Instant::now();
+        let role = timeout_at(self.deadline, session.role()).await;
+        let role =
+            role.map_err(|_| Failure::new(Reason::ReplyTimeout, "asked, but the reply did not end"))??;
+        self.done("reply", began, role.as_str().to_owned());
+        let _ = timeout_at(self.deadline, session.leave()).await;
+        client.judge(role)
     }
 
     fn done(&mut self, name: &'static str, began: Instant, seen: String) {
         self.steps.push(Step { name, seen, took: began.elapsed() });
+    }
+}
+
+/// The way to one member, within one probe.
+pub(super) struct Line<'p> {
+    probe: &'p mut Probe,
+    encryption: Option<&'p Encryption>,
+    target: &'p Target,
+}
+
+impl Line<'_> {
+    /// Asks on a new connection.
+    pub(super) async fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
+        let Self { probe, encryption, target } = self;
+        let mut stream = probe.connect(target).await?;
+        stream.expect(request.most());
+        match encryption {
+            None => probe.ask(request, stream, target).await,
+            Some(encryption) => {
+                let stream = probe.shake_hands(encryption, stream, target).await?;
+                probe.ask(request, stream, target).await
+            }
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, pending, select};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Finding;
@@ -40,6 +40,8 @@ pub(super) struct Round<A> {
     pub(super) slot: Instant,
     /// Whether it waits for its turn.
     pub(super) in_line: AtomicBool,
+    /// Where a check asks one member at a time: whose turn it is.
+    pub(super) lone: Option<Arc<Semaphore>>,
 }
 
 /// Why a member is asked now.
@@ -92,6 +94,7 @@ impl<A: Ask> Round<A> {
     /// Asks, and tells what was found. A pass settles the matter, a fail waits for the question beside it, if there is
     /// one, so that both count.
     async fn once(&self, cause: Cause, belief: Belief) -> Option<Outcome> {
+        let _turn = self.alone().await;
         let (answer, other) = self.saying_so(belief, self.first_answer(cause, belief)).await?;
         let outcome = self.tell(answer).await?;
         match other {
@@ -135,8 +138,16 @@ impl<A: Ask> Round<A> {
         }
     }
 
+    /// Waits until no other member is asked with this check, where it asks one at a time.
+    async fn alone(&self) -> Option<SemaphorePermit<'_>> {
+        match &self.lone {
+            Some(lone) => lone.acquire().await.ok(), // it is never closed
+            None => None,
+        }
+    }
+
     async fn late(&self, belief: Belief) {
-        if belief == Belief::Down {
+        if belief == Belief::Down || self.lone.is_some() {
             return pending().await;
         }
         sleep(self.check.recheck).await;
@@ -155,6 +166,9 @@ impl<A: Ask> Round<A> {
 
     /// Says it once; again, as a sign of life, while it waits for its turn, and when it got it. Ends when nobody listens.
     async fn say_overdue(&self, belief: Belief) {
+        if self.lone.is_some() {
+            return pending().await; // it has a reason to ask one at a time: that the answer takes its time
+        }
         sleep(self.check.recheck).await;
         while self.events.send(Event::Overdue { probe: self.id }).await.is_ok() {
             self.next_sign(belief).await;

@@ -16,13 +16,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::Manner;
-use super::clients::Clients;
-use super::https;
+use super::House;
+use super::http2;
 use super::tcp::{Client, converse};
 use super::trouble::Trouble;
 use crate::answer::Via;
@@ -42,16 +40,13 @@ pub(super) enum Within {
 /// Lets clients in.
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    clients: Clients,
-    manner: Manner,
-    idle: Duration,
-    stop: CancellationToken,
+    house: House,
     tls: Option<(Arc<ServerConfig>, Within)>,
 }
 
 impl Acceptor {
-    pub(super) fn new(clients: Clients, manner: Manner, idle: Duration, stop: CancellationToken) -> Self {
-        Self { clients, manner, idle, stop, tls: None }
+    pub(super) const fn new(house: House) -> Self {
+        Self { house, tls: None }
     }
 
     /// The same for clients that speak TLS.
@@ -63,7 +58,7 @@ impl Acceptor {
     pub(super) async fn run<L: Listener>(self, listener: L) {
         let connections = TaskTracker::new();
         let mut trouble = Trouble::default();
-        while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
+        while let Some(accepted) = self.house.stop.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok((stream, addr)) => self.welcome(stream, addr.ip(), &connections),
                 Err(e) if concerns_one_client(&e) => {}
@@ -72,9 +67,9 @@ impl Acceptor {
                         warn!(%e, "cannot accept TCP connections for now");
                     }
                     if is_exhaustion(&e) {
-                        self.clients.make_room();
+                        self.house.clients.make_room();
                     }
-                    let _ = self.stop.run_until_cancelled(sleep(REST)).await;
+                    let _ = self.house.stop.run_until_cancelled(sleep(REST)).await;
                 }
             }
         }
@@ -86,23 +81,23 @@ impl Acceptor {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Some(seat) = self.clients.seat(addr) else { return };
-        let (manner, idle, stop) = (self.manner.clone(), self.idle, self.stop.clone());
+        let Some(seat) = self.house.clients.seat(addr) else { return };
+        let house = self.house.clone();
         let Some((tls, within)) = self.tls.clone() else {
             let client = Client { addr, via: Via::Stream, seat };
-            connections.spawn(converse(stream, client, manner, idle, stop));
+            connections.spawn(converse(stream, client, house));
             return;
         };
         connections.spawn(async move {
-            let handshake = timeout(idle, TlsAcceptor::from(tls).accept(stream));
-            let handshake = stop.run_until_cancelled(handshake);
+            let handshake = timeout(house.idle, TlsAcceptor::from(tls).accept(stream));
+            let handshake = house.stop.run_until_cancelled(handshake);
             // Whoever does not manage it is told so by TLS itself, or has left.
             let Some(Some(Ok(Ok(stream)))) = seat.leave.run_until_cancelled(handshake).await else { return };
             seat.heard();
             let client = Client { addr, via: Via::Encrypted, seat };
             match within {
-                Within::Dns => converse(stream, client, manner, idle, stop).await,
-                Within::Http => https::converse(stream, client, manner, idle, stop).await,
+                Within::Dns => converse(stream, client, house).await,
+                Within::Http => http2::converse(stream, client, house).await,
             }
         });
     }
@@ -160,7 +155,10 @@ mod tests {
     use libc::c_int;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;
+    use tokio_util::sync::CancellationToken;
 
+    use super::super::Manner;
+    use super::super::clients::Clients;
     use super::*;
     use crate::config::Tcp;
 
@@ -197,7 +195,8 @@ mod tests {
         let connections = Mutex::new([theirs].into());
         let script = Script { connections, error, errors, tries: Arc::clone(&tries) };
         let clients = Clients::new(Tcp { clients: MANY, per_client: MANY, idle: IDLE });
-        tokio::spawn(Acceptor::new(clients, Manner::for_tests(), IDLE, stop.clone()).run(script));
+        let house = House { clients, manner: Manner::for_tests(), idle: IDLE, stop: stop.clone() };
+        tokio::spawn(Acceptor::new(house).run(script));
         (ours, tries)
     }
 

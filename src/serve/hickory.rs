@@ -33,8 +33,8 @@ use tracing::error;
 
 use super::Manner;
 use super::tcp::reply_to;
-use super::tls::Shown;
 use crate::answer::{HEADER, MAX_MESSAGE, PADDED, Peer, Via};
+use crate::config::Shown;
 
 /// Starts listeners, and keeps them until they are to stop.
 #[derive(Debug)]

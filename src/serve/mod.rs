@@ -7,8 +7,10 @@ mod accept;
 mod batch;
 mod bind;
 mod clients;
+mod desk;
 mod envelope;
 mod hickory;
+mod http2;
 mod https;
 mod limit;
 mod tally;
@@ -26,7 +28,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Server;
+use crate::config::{Server, Shown};
 use crate::snapshot::Reader;
 
 use accept::Within;
@@ -34,7 +36,6 @@ use limit::Limiter;
 
 pub use bind::{Addresses, BindError, Sockets, bind};
 pub use tally::{Counts, Event};
-pub use tls::Shown;
 
 /// How long connections may take to end once the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -50,6 +51,16 @@ pub struct Servers {
 
 /// Seconds of Unix time.
 pub type Clock = fn() -> u32;
+
+/// What holds for every connection, over whatever it comes.
+#[derive(Debug, Clone)]
+struct House {
+    clients: clients::Clients,
+    manner: Manner,
+    /// The longest silence (`tcp.idle`).
+    idle: Duration,
+    stop: CancellationToken,
+}
 
 /// What all workers answer with.
 #[derive(Debug, Clone)]
@@ -87,10 +98,9 @@ pub fn start(
     let udp = udp::Workers::start(udp, &manner)?;
     let clients = clients::Clients::new(server.tcp);
     let servers = Servers { udp, tcp: TaskTracker::new(), clients, stop: CancellationToken::new() };
-    let acceptor = || {
-        let (clients, stop) = (servers.clients.clone(), servers.stop.clone());
-        accept::Acceptor::new(clients, manner.clone(), server.tcp.idle, stop)
-    };
+    let (clients, stop) = (servers.clients.clone(), servers.stop.clone());
+    let house = House { clients, manner: manner.clone(), idle: server.tcp.idle, stop };
+    let acceptor = || accept::Acceptor::new(house.clone());
     for listener in tcp {
         servers.tcp.spawn(acceptor().run(TcpListener::from_std(listener)?));
     }

@@ -19,9 +19,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
 
-use super::Manner;
+use super::House;
 use super::clients::Seat;
 use crate::answer::{MAX_MESSAGE, Outcome, Peer, Rotation, Via, answer};
 use crate::snapshot::Snapshot;
@@ -45,18 +44,14 @@ pub(super) struct Client {
 
 /// Talks with one client until it leaves, falls silent, or is told to leave.
 ///
-/// `idle` bounds the time between whole queries, and the time that replies may wait to be taken: a client that
+/// The longest silence bounds the time between whole queries, and the time that replies may wait to be taken: a client that
 /// sends a byte at a time, or never reads, is closed as one that says nothing.
-pub(super) async fn converse<S>(
-    mut stream: S,
-    client: Client,
-    mut manner: Manner,
-    idle: Duration,
-    stop: CancellationToken,
-) where
+pub(super) async fn converse<S>(mut stream: S, client: Client, house: House)
+where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let Client { addr, via, seat } = client;
+    let House { mut manner, idle, stop, .. } = house;
     let talk = async {
         let mut inbox = Inbox::default();
         loop {
@@ -199,11 +194,12 @@ mod tests {
 
     use tokio::io::{DuplexStream, duplex};
     use tokio::task::JoinHandle;
-
     use tokio::time::sleep;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::config::Tcp;
+    use crate::serve::Manner;
     use crate::serve::clients::Clients;
 
     const IDLE: Duration = Duration::from_secs(10);
@@ -213,9 +209,10 @@ mod tests {
         let (ours, theirs) = duplex(1 << 16);
         let addr = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let limits = Tcp { clients: NonZeroUsize::MIN, per_client: NonZeroUsize::MIN, idle: IDLE };
-        let seat = Clients::new(limits).seat(addr).unwrap();
-        let client = Client { addr, via: Via::Stream, seat };
-        (ours, tokio::spawn(converse(theirs, client, Manner::for_tests(), IDLE, stop.clone())))
+        let clients = Clients::new(limits);
+        let client = Client { addr, via: Via::Stream, seat: clients.seat(addr).unwrap() };
+        let house = House { clients, manner: Manner::for_tests(), idle: IDLE, stop: stop.clone() };
+        (ours, tokio::spawn(converse(theirs, client, house)))
     }
 
     fn framed(id: u8) -> Vec<u8> {

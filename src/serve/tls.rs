@@ -10,39 +10,9 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
 
-use crate::config::Identity;
-
-/// What clients are shown from now on; clones are the same. Connections that are open stay as they are.
-#[derive(Debug, Clone)]
-pub struct Shown(Arc<ArcSwap<CertifiedKey>>);
-
-impl Shown {
-    /// Shows `identity`.
-    pub fn new(identity: &Identity) -> Self {
-        Self(Arc::new(ArcSwap::new(Arc::clone(&identity.0))))
-    }
-
-    /// Whether this is what is shown.
-    pub fn is(&self, identity: &Identity) -> bool {
-        self.0.load().cert == identity.0.cert
-    }
-
-    /// Shows `identity` to whoever connects next.
-    pub fn replace(&self, identity: &Identity) {
-        self.0.store(Arc::clone(&identity.0));
-    }
-}
-
-impl ResolvesServerCert for Shown {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
-    }
-}
+use crate::config::Shown;
 
 /// How TLS begins for what ALPN calls `protocol`.
 pub(super) fn server(shown: &Shown, protocol: &[u8]) -> Arc<ServerConfig> {

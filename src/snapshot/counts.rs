@@ -15,6 +15,11 @@ impl Counts {
         Self((count as u64) << 32)
     }
 
+    /// Whether any are in the answer section.
+    pub(crate) const fn has_answers(self) -> bool {
+        (self.0 >> 32) as u16 > 0
+    }
+
     /// So many in the authority section.
     pub(crate) const fn authorities(count: u16) -> Self {
         Self((count as u64) << 16)

@@ -5,7 +5,7 @@
 //!       │no
 //!  enough with the doubtful? ──yes──▶ live and doubtful, failing open
 //!       │no
-//!  fail-open: all but the drained, those of before, or the live, failing open
+//!  fail-open: all but the drained and the foreign, those of before, or the live, failing open
 //! ```
 
 use crate::config::{FailOpen, Policy};
@@ -75,27 +75,49 @@ impl Lineup {
     }
 }
 
-const LEAST_LIVE: Standing = Standing::Live(Presence::NONE);
+/// Whoever is to have nothing of its part is not live enough to keep a pool from failing open.
+const LEAST_LIVE: Standing = match Presence::percent(1) {
+    Some(least) => Standing::Live(least),
+    None => Standing::LIVE,
+};
 
 /// What is answered where there are too few even with the doubtful ones.
 fn open(pool: &Pool, standings: &[Standing], last: Option<&Lineup>) -> Vec<Presence> {
     match (pool.fail_open, last) {
         (FailOpen::None, _) => on_stage(pool, from(standings, LEAST_LIVE)),
-        (FailOpen::LastLive, Some(last)) if last.count() > 0 => last.answered.clone(),
-        (FailOpen::All | FailOpen::LastLive, _) => {
-            let undrained = from(standings, Standing::Down);
-            let nobody = !undrained.iter().any(|presence| presence.is_some());
-            if nobody { vec![Presence::FULL; standings.len()] } else { undrained }
+        (FailOpen::LastLive, Some(last)) => {
+            let before = last.answered.iter().zip(standings).map(|(presence, &standing)| {
+                if presence.is_some() && standing != Standing::Foreign {
+                    Presence::FULL
+                } else {
+                    Presence::NONE
+                }
+            });
+            somebody(before.collect()).unwrap_or_else(|| all(standings))
         }
+        (FailOpen::All | FailOpen::LastLive, None) | (FailOpen::All, Some(_)) => all(standings),
     }
 }
 
-/// Those that are at least so good.
+/// All but the drained and the foreign; where there are no others, the drained; and if everybody is foreign, it is more
+/// likely that the site has got a new CA than that nobody is left of it (`docs/design/foreign.md`).
+fn all(standings: &[Standing]) -> Vec<Presence> {
+    let somebody = |least| somebody(from(standings, least));
+    let known = somebody(Standing::Down).or_else(|| somebody(Standing::Drained));
+    known.unwrap_or_else(|| from(standings, Standing::Foreign))
+}
+
+/// `None` where nobody is answered.
+fn somebody(answered: Vec<Presence>) -> Option<Vec<Presence>> {
+    answered.iter().any(|presence| presence.is_some()).then_some(answered)
+}
+
+/// Those that are at least so good. Where these are others than the live, a live one is not spared for their sake.
 fn from(standings: &[Standing], least: Standing) -> Vec<Presence> {
     let presence = |standing: &Standing| match *standing {
-        Standing::Live(presence) => presence,
-        standing if standing >= least => Presence::FULL,
-        _ => Presence::NONE,
+        standing if standing < least => Presence::NONE,
+        Standing::Live(presence) if least.is_live() => presence,
+        _ => Presence::FULL,
     };
     standings.iter().map(presence).collect()
 }
@@ -118,13 +140,14 @@ fn on_stage(pool: &Pool, mut answered: Vec<Presence>) -> Vec<Presence> {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU16;
+    use std::time::Duration;
 
     use hickory_proto::rr::RecordType;
 
     use super::*;
     use crate::name::Name;
-    use crate::units::Share;
-    use Standing::{Doubtful, Down, Drained};
+    use crate::units::{Share, Ttl};
+    use Standing::{Doubtful, Down, Drained, Foreign};
 
     const LIVE: Standing = Standing::LIVE;
     const FULL: Presence = Presence::FULL;
@@ -139,6 +162,9 @@ mod tests {
             max_answers: NonZeroU16::MAX,
             min_live,
             fail_open,
+            ttl_unsettled: Ttl::MAX,
+            ramp: Duration::ZERO,
+            version_grace: Duration::ZERO,
         }
     }
 
@@ -168,11 +194,40 @@ mod tests {
             (FailOpen::None, [Down, Down, LIVE], [NONE, NONE, FULL]),
             (FailOpen::All, [Down, Drained, Down], [FULL, NONE, FULL]),
             (FailOpen::All, [Drained, Drained, Drained], [FULL, FULL, FULL]),
+            (FailOpen::All, [Down, Foreign, Down], [FULL, NONE, FULL]),
+            (FailOpen::All, [Drained, Foreign, Foreign], [FULL, NONE, NONE]),
+            (FailOpen::All, [Foreign, Foreign, Foreign], [FULL, FULL, FULL]),
+            (FailOpen::LastLive, [Foreign, Down, Down], [NONE, NONE, FULL]),
+            (FailOpen::LastLive, [Foreign, Down, Foreign], [NONE, FULL, NONE]),
+            (FailOpen::None, [Foreign, Foreign, Foreign], [NONE, NONE, NONE]),
         ] {
             let pool = pool(Share::Percent(50), fail_open);
             let drawn = Lineup::of(&pool, &standings, Outlook::Settled, Some(&last));
             assert_eq!(drawn, lineup(&answered, Mode::FailingOpen), "{fail_open:?} {standings:?}");
         }
+    }
+
+    #[test]
+    fn live_members_are_not_spared_for_the_sake_of_others() {
+        let part = |percent| Presence::percent(percent).unwrap();
+        let last = lineup(&[FULL, part(10), NONE], Mode::Live);
+        for (fail_open, answered) in [
+            (FailOpen::All, [FULL, FULL, FULL]),
+            (FailOpen::LastLive, [FULL, FULL, NONE]),
+            (FailOpen::None, [NONE, part(20), NONE]),
+        ] {
+            let pool = pool(Share::Count(2), fail_open);
+            let standings = [Down, Standing::Live(part(20)), Down];
+            let drawn = Lineup::of(&pool, &standings, Outlook::Settled, Some(&last));
+            assert_eq!(drawn, lineup(&answered, Mode::FailingOpen), "{fail_open:?}");
+        }
+    }
+
+    #[test]
+    fn a_pool_of_members_without_any_part_fails_open() {
+        let pool = pool(Share::Count(1), FailOpen::All);
+        let drawn = Lineup::of(&pool, &[Standing::Live(NONE), Down], Outlook::Settled, None);
+        assert_eq!(drawn, lineup(&[FULL, NONE], Mode::FailingOpen));
     }
 
     /// A database that all share is gone, and one member is dead besides.

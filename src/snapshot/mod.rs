@@ -106,7 +106,7 @@ impl Snapshot {
     #[inline(never)]
     pub(crate) fn find(&self, name: &[u8], record_type: u16) -> Option<Hit<'_>> {
         match self.book.table.find(name, record_type == DS) {
-            Found::Data(id) if record_type == ANY && !self.templates(id).1.is_empty() => {
+            Found::Data(id) if record_type == ANY && self.templates(id).1.iter().any(Template::has_data) => {
                 let zone = self.book.table.node(id).zone;
                 Some(self.of_zone(zone, |zone| zone.any))
             }

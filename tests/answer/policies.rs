@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 use onstage::answer::{Rotation, Via};
+use onstage::plan::Plan;
 use proptest::prelude::*;
 
 use crate::harness::{Site, ask, load_site, peer, query};
@@ -14,25 +16,30 @@ use crate::harness::{Site, ask, load_site, peer, query};
 const ROUNDS: u32 = 4000;
 
 /// A pool of so many members with a policy and members' settings.
-fn config(policy: &str, max_answers: usize, members: &str) -> String {
+pub fn config(policy: &str, max_answers: usize, members: &str) -> String {
     format!(
         "[[zone]]\nfile = \"zone\"\n[check.tcp]\ntcp = {{ port = 8140 }}\n[[pool]]\nname = \"p.example\"\n\
          check = \"tcp\"\npolicy = \"{policy}\"\nmax-answers = {max_answers}\n{members}"
     )
 }
 
-fn site(config: &str, live: &[bool]) -> Site {
+/// That pool, with so many addresses.
+pub fn plan(config: &str, members: usize) -> Arc<Plan> {
     use std::fmt::Write;
     let mut zone = String::from("$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns.example.net.\n");
-    for member in 1..=live.len() {
+    for member in 1..=members {
         let _ = writeln!(zone, "@ A 192.0.2.{member}");
     }
-    Site::with_live(load_site(&[("onstage.toml", config), ("zone", &zone)]).plan, |_| live.to_vec())
+    load_site(&[("onstage.toml", config), ("zone", &zone)]).plan
+}
+
+fn site(config: &str, live: &[bool]) -> Site {
+    Site::with_live(plan(config, live.len()), |_| live.to_vec())
 }
 
 /// The last bytes of the addresses that a client is answered.
-fn members(site: &Site, client: Ipv4Addr, rotation: &mut Rotation) -> Vec<u8> {
-    let from = peer(&client.to_string(), Via::Datagram);
+pub fn members(site: &Site, client: Ipv4Addr, rotation: &mut Rotation) -> Vec<u8> {
+    let from = peer(&client.to_string(), Via::Stream);
     let reply = ask(&site.snapshot, &from, rotation, &query("p.example", RecordType::A)).unwrap();
     let reply = Message::from_vec(&reply).unwrap();
     reply.answers.iter().filter_map(|record| record.data.ip_addr()).map(last_byte).collect()

@@ -9,6 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
+use super::staged::staged;
 use crate::harness::{Site, ask, lines, peer, plan_of_zone, query, with_edns};
 use crate::peers::{drawn, zones};
 
@@ -59,12 +60,12 @@ fn rrsets(reply: &Message) -> BTreeMap<(usize, String, RecordType), BTreeSet<Str
 
 /// That the reply over UDP parses, fits, and is what it is over TCP, as far as it goes.
 fn is_good(site: &Site, asked: &[u8], limit: usize, seed: u32) {
-    let mut rotation = Rotation::new(seed);
+    let rotation = || Rotation::new(seed);
     let datagram =
-        ask(&site.snapshot, &peer("127.0.0.1", Via::Datagram), &mut rotation, asked).expect("a reply");
+        ask(&site.snapshot, &peer("127.0.0.1", Via::Datagram), &mut rotation(), asked).expect("a reply");
     assert!(datagram.len() <= limit, "{} bytes for {limit}", datagram.len());
     let datagram = Message::from_vec(&datagram).expect("replies parse");
-    let stream = site.ask_with(&mut rotation, Via::Stream, asked).expect("a reply");
+    let stream = site.ask_with(&mut rotation(), Via::Stream, asked).expect("a reply");
     assert!(!stream.metadata.truncation);
     let whole = rrsets(&stream);
     for (key, records) in rrsets(&datagram) {
@@ -80,10 +81,12 @@ fn is_good(site: &Site, asked: &[u8], limit: usize, seed: u32) {
 fn replies_about_generated_zones_parse_fit_and_have_whole_rrsets() {
     let mut runner = TestRunner::deterministic();
     for zone in zones(&mut runner, &["z.test.", "y.test."].map(str::to_owned)) {
-        let site = Site::new(plan_of_zone(&zone.text()));
-        for (seed, question) in (0..).zip(drawn(&mut runner, &zone, 1_000)) {
-            if question.limit <= 1232 {
-                is_good(&site, &question.wire, question.limit, seed);
+        let (plan, lineups) = staged(&zone, &mut runner);
+        for site in [Site::new(plan_of_zone(&zone.text())), Site::with_lineups(plan, &lineups)] {
+            for (seed, question) in (0..).zip(drawn(&mut runner, &zone, 1_000)) {
+                if question.limit <= 1232 {
+                    is_good(&site, &question.wire, question.limit, seed);
+                }
             }
         }
     }

@@ -21,7 +21,8 @@ make_ca() {
         { cat "$home/setup.log" >&2; return 1; }
 }
 
-# issue CA NAME SAN…: a certificate for master NAME, signed by the intermediate of CA, without a CA service
+# issue CA NAME SAN…: a certificate for master NAME, signed by the intermediate of CA, without a CA service; valid for
+# $days, two unless said otherwise
 issue() {
     local ca=$work/$1/ca name=$2 ssl=$work/$2/ssl san
     shift 2
@@ -36,7 +37,7 @@ EOF
     openssl req -newkey rsa:2048 -nodes -keyout "$ssl/key.pem" -subj "/CN=$name.example.org" -out "$ssl/request.pem" \
         2>/dev/null
     openssl x509 -req -in "$ssl/request.pem" -CA "$ca/ca_crt.pem" -CAkey "$ca/ca_key.pem" \
-        -set_serial "0x$(openssl rand -hex 8)" -days 2 -sha256 -extfile "$ssl/extensions" -out "$ssl/cert.pem" 2>/dev/null
+        -set_serial "0x$(openssl rand -hex 8)" -days "${days:-2}" -sha256 -extfile "$ssl/extensions" -out "$ssl/cert.pem" 2>/dev/null
     cp "$ca/ca_crt.pem" "$ca/ca_crl.pem" "$ssl/"
     chown -R puppet:puppet "$ssl"
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use onstage::daemon::{Clock, Direction};
+use onstage::daemon::{Clock, Direction, Inbox};
 use onstage::health::Pace;
 use onstage::plan::Probe;
 use tokio_util::sync::CancellationToken;
@@ -226,7 +226,7 @@ async fn when_half_of_ten_thousand_members_flap_answers_stay_right() {
     }
     let mut reader = director.open(&state, clock.now()).reader();
     let (mut views, stop) = (director.views(), CancellationToken::new());
-    let direction = Direction::new(director, events, clock);
+    let direction = Direction::new(director, Inbox::of_events(events), clock);
     let mut states = direction.states();
     let running = tokio::spawn(async move { direction.run(&stop).await });
     sleep(Duration::from_secs(10)).await; // until all of them do

@@ -1,39 +1,45 @@
 //! `[check.NAME]`: how members are probed.
 
-use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
-use super::port;
-use crate::config::values::{Method, Pause, StatusRange};
-
-/// Where Puppet keeps the CA bundle that a node trusts.
-const PUPPET_CA: &str = "/etc/puppetlabs/puppet/ssl/certs/ca.pem";
-/// Puppet Server's port.
-const PUPPET_PORT: NonZeroU16 = port(8140);
+use super::catalog::PuppetCatalog;
+use super::http::{Http, Https, Puppet3, Tls};
+use super::pacing::{Pacing, Written};
+use super::puppet::{PuppetCa, PuppetLoad, Puppetdb, Puppetserver};
+use super::{Exec, Postgres};
+use crate::config::values::Pause;
 
 /// `[check.NAME]`. A check named after a kind needs no table of that kind, unless the kind has keys without defaults.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(in crate::config) struct Check {
-    /// From one probe to the next.
-    pub(in crate::config) interval: Pause,
+    /// From one probe to the next; left out, as the next four: as is usual for the kind.
+    pub(in crate::config) interval: Option<Spanned<Pause>>,
     /// For the whole probe: connect, TLS, reply.
-    pub(in crate::config) timeout: Pause,
+    pub(in crate::config) timeout: Option<Spanned<Pause>>,
     /// An unexpected verdict is asked again this soon; an overdue one is asked again beside the first.
-    pub(in crate::config) recheck: Pause,
+    pub(in crate::config) recheck: Option<Spanned<Pause>>,
     /// Fails in a row until down.
-    pub(in crate::config) fall: NonZeroU32,
+    pub(in crate::config) fall: Option<Spanned<NonZeroU32>>,
     /// Passes in a row until up.
-    pub(in crate::config) rise: NonZeroU32,
-    /// Whether an idle connection is held to each member, whose loss is a reason to probe; left out: where members
-    /// bear one.
-    pub(in crate::config) tripwire: Option<bool>,
+    pub(in crate::config) rise: Option<Spanned<NonZeroU32>>,
+    /// Whether an idle connection is held to each member, whose loss is a reason to probe.
+    pub(in crate::config) tripwire: Option<Spanned<bool>>,
     /// The kind: HTTPS, `/status/v1/simple/SERVICE`, which must say `running`.
     pub(in crate::config) puppetserver: Option<Spanned<Puppetserver>>,
+    /// The kind: what Puppet Server says of its JRuby instances.
+    pub(in crate::config) puppet_load: Option<Spanned<PuppetLoad>>,
+    /// The kind: whether Puppet Server compiles a catalog, and from which code.
+    pub(in crate::config) puppet_catalog: Option<Spanned<PuppetCatalog>>,
+    /// The kind: HTTPS, the CA service must say `running`, and hand out the site's CA.
+    pub(in crate::config) puppet_ca: Option<Spanned<PuppetCa>>,
+    /// The kind: HTTPS or HTTP, the status of `PuppetDB` and of its databases.
+    pub(in crate::config) puppetdb: Option<Spanned<Puppetdb>>,
+    /// The kind: an HTTPS request that a master of Puppet 3 answers.
+    pub(in crate::config) puppet3: Option<Spanned<Puppet3>>,
     /// The kind: a plain HTTP request.
     pub(in crate::config) http: Option<Spanned<Http>>,
     /// The kind: an HTTPS request.
@@ -42,151 +48,47 @@ pub(in crate::config) struct Check {
     pub(in crate::config) tls: Option<Spanned<Tls>>,
     /// The kind: a TCP connection.
     pub(in crate::config) tcp: Option<Spanned<TcpConnect>>,
+    /// The kind: a session with PostgreSQL.
+    pub(in crate::config) postgres: Option<Spanned<Postgres>>,
+    /// The kind: a command, as Nagios plug-ins are.
+    pub(in crate::config) exec: Option<Spanned<Exec>>,
+    /// No kind of its own: every one of these checks, by name.
+    pub(in crate::config) all: Option<Spanned<Vec<Spanned<String>>>>,
+    /// No kind of its own: at least one of these checks, by name.
+    pub(in crate::config) any: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 impl Check {
-    /// Whether an idle connection is held to members that bear one.
-    pub(in crate::config) const TRIPWIRE: bool = true;
-}
+    /// What it says of its pacing.
+    pub(in crate::config) fn written(&self) -> Written {
+        Written {
+            interval: self.interval.clone(),
+            timeout: self.timeout.clone(),
+            recheck: self.recheck.clone(),
+            fall: self.fall.clone(),
+            rise: self.rise.clone(),
+            tripwire: self.tripwire.clone(),
+        }
+    }
 
-impl Default for Check {
-    fn default() -> Self {
+    /// Without a kind, all else said.
+    pub(in crate::config) fn paced(pacing: Pacing) -> Self {
+        let Pacing { interval, timeout, recheck, fall, rise, tripwire } = pacing;
         Self {
-            interval: Pause::from_millis(2000),
-            timeout: Pause::from_millis(2000),
-            recheck: Pause::from_millis(500),
-            fall: NonZeroU32::MIN.saturating_add(1),
-            rise: NonZeroU32::MIN.saturating_add(1),
-            tripwire: None,
-            puppetserver: None,
-            http: None,
-            https: None,
-            tls: None,
-            tcp: None,
+            interval: Some(unwritten(interval)),
+            timeout: Some(unwritten(timeout)),
+            recheck: Some(unwritten(recheck)),
+            fall: Some(unwritten(fall)),
+            rise: Some(unwritten(rise)),
+            tripwire: Some(unwritten(tripwire)),
+            ..Self::default()
         }
     }
 }
 
-/// `puppetserver = {…}`
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub(in crate::config) struct Puppetserver {
-    /// The port, where no SRV record tells it.
-    pub(in crate::config) port: NonZeroU16,
-    /// The service whose status is asked for.
-    pub(in crate::config) service: String,
-    /// The name that the certificate must carry; left out: the pool's, or the SRV record's target.
-    pub(in crate::config) server_name: Option<Spanned<String>>,
-    /// The bundle that the certificate must lead to, PEM, with intermediates.
-    pub(in crate::config) ca_file: Spanned<PathBuf>,
-}
-
-impl Default for Puppetserver {
-    fn default() -> Self {
-        let ca_file = Spanned::new(0..0, PUPPET_CA.into());
-        Self { port: PUPPET_PORT, service: "server".to_owned(), server_name: None, ca_file }
-    }
-}
-
-/// `http = {…}`
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub(in crate::config) struct Http {
-    /// The port, where no SRV record tells it.
-    pub(in crate::config) port: NonZeroU16,
-    /// Path and query.
-    pub(in crate::config) path: String,
-    /// The method.
-    pub(in crate::config) method: Method,
-    /// The Host header; left out: the server name.
-    pub(in crate::config) host: Option<String>,
-    /// More headers, sent as they are.
-    pub(in crate::config) headers: BTreeMap<String, String>,
-    /// Accepted status codes, `"200"` or `"200-299"`.
-    pub(in crate::config) status: Vec<StatusRange>,
-    /// What the body must be, white space at both ends apart.
-    pub(in crate::config) body: Option<String>,
-    /// What the body must contain, in its first 64 KiB.
-    pub(in crate::config) body_contains: Option<String>,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            port: port(80),
-            path: "/".to_owned(),
-            method: Method("GET".to_owned()),
-            host: None,
-            headers: BTreeMap::new(),
-            status: vec![StatusRange(200, 299)],
-            body: None,
-            body_contains: None,
-        }
-    }
-}
-
-/// `https = {…}`: as `http`, and how the certificate is judged.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) struct Https {
-    /// As in `http`.
-    #[serde(default = "Https::port")]
-    pub(in crate::config) port: NonZeroU16,
-    /// As in `http`.
-    #[serde(default = "Https::path")]
-    pub(in crate::config) path: String,
-    /// As in `http`.
-    #[serde(default = "Https::method")]
-    pub(in crate::config) method: Method,
-    /// As in `http`.
-    pub(in crate::config) host: Option<String>,
-    /// As in `http`.
-    #[serde(default)]
-    pub(in crate::config) headers: BTreeMap<String, String>,
-    /// As in `http`.
-    #[serde(default = "Https::status")]
-    pub(in crate::config) status: Vec<StatusRange>,
-    /// As in `http`.
-    pub(in crate::config) body: Option<String>,
-    /// As in `http`.
-    pub(in crate::config) body_contains: Option<String>,
-    /// As in `puppetserver`.
-    pub(in crate::config) server_name: Option<Spanned<String>>,
-    /// As in `puppetserver`.
-    pub(in crate::config) ca_file: Spanned<PathBuf>,
-}
-
-impl Https {
-    const fn port() -> NonZeroU16 {
-        HTTPS_PORT
-    }
-
-    fn path() -> String {
-        Http::default().path
-    }
-
-    fn method() -> Method {
-        Http::default().method
-    }
-
-    fn status() -> Vec<StatusRange> {
-        Http::default().status
-    }
-}
-
-const HTTPS_PORT: NonZeroU16 = port(443);
-
-/// `tls = {…}`
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) struct Tls {
-    /// The port, where no SRV record tells it.
-    #[serde(default = "Https::port")]
-    pub(in crate::config) port: NonZeroU16,
-    /// As in `puppetserver`.
-    pub(in crate::config) server_name: Option<Spanned<String>>,
-    /// As in `puppetserver`.
-    pub(in crate::config) ca_file: Spanned<PathBuf>,
+/// A default: it stands nowhere in the file.
+fn unwritten<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
 }
 
 /// `tcp = {…}`

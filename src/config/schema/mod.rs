@@ -3,8 +3,16 @@
 //! The doc comment of a key is its reference. Keys are written in kebab-case; durations are strings with units
 //! (`"2s"`, `"500ms"`). What values may be is told by their types; how they hang together, by `settle.rs`.
 
+mod catalog;
 mod check;
+mod encrypted;
+mod exec;
+mod guard;
+mod http;
+mod pacing;
 mod pool;
+mod postgres;
+mod puppet;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -18,8 +26,16 @@ use serde_spanned::Spanned;
 
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
-pub(super) use check::{Check, Http, Https, Puppetserver};
+pub(super) use catalog::{PuppetCatalog, VersionFrom};
+pub(super) use check::Check;
+pub(super) use encrypted::{TlsKeys, Verify};
+pub(super) use exec::{Exec, Warning};
+pub(super) use guard::Guard;
+pub(super) use http::{Http, Https, Puppet3, RequestKeys};
+pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
+pub(super) use postgres::{Encryption, Postgres, Role};
+pub(super) use puppet::{CaRole, PuppetCa, PuppetLoad, Puppetdb, Puppetserver};
 pub(super) use tls::Tls;
 
 /// The whole file.
@@ -27,6 +43,7 @@ pub(super) use tls::Tls;
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct File {
     pub(super) server: Server,
+    pub(super) guard: Guard,
     pub(super) zone: Vec<Zone>,
     pub(super) check: BTreeMap<Spanned<String>, Check>,
     pub(super) pool: Vec<Pool>,

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
 use super::port;
-use crate::config::values::{NameText, ShareText};
+use crate::config::values::{NameText, ShareText, Stretch, TtlText};
+use crate::units::{Share, Ttl};
 
 /// `[[pool]]`
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +32,15 @@ pub(in crate::config) struct Pool {
     /// What it answers then.
     #[serde(default)]
     pub(in crate::config) fail_open: FailOpen,
+    /// The most that its records say they may be cached for while a change is pending, or while it fails open.
+    #[serde(default = "Pool::ttl_unsettled")]
+    pub(in crate::config) ttl_unsettled: TtlText,
+    /// A member that came back is answered with rising probability for so long; `"0s"`: at once.
+    #[serde(default)]
+    pub(in crate::config) ramp: Stretch,
+    /// Members that serve another version of the code than most of the pool are left out after so long.
+    #[serde(default = "Pool::version_grace")]
+    pub(in crate::config) version_grace: Stretch,
     /// What differs for one member, by its address or SRV target.
     #[serde(default)]
     pub(in crate::config) member: BTreeMap<Spanned<String>, Member>,
@@ -41,7 +52,19 @@ impl Pool {
     }
 
     const fn min_live() -> ShareText {
-        ShareText(crate::units::Share::Count(1))
+        ShareText(Share::Count(1))
+    }
+
+    const fn version_grace() -> Stretch {
+        Stretch(Duration::from_secs(15 * 60))
+    }
+
+    const fn ttl_unsettled() -> TtlText {
+        const SECONDS: u32 = 5;
+        match Ttl::new(SECONDS) {
+            Some(ttl) => TtlText(ttl),
+            None => TtlText(Ttl::MAX),
+        }
     }
 }
 
@@ -53,12 +76,22 @@ pub(in crate::config) struct PoolDefaults {
     max_answers: NonZeroU16,
     min_live: ShareText,
     fail_open: FailOpen,
+    ttl_unsettled: TtlText,
+    ramp: Stretch,
+    version_grace: Stretch,
 }
 
 impl Default for PoolDefaults {
     fn default() -> Self {
-        let (policy, fail_open) = (Policy::default(), FailOpen::default());
-        Self { policy, max_answers: Pool::max_answers(), min_live: Pool::min_live(), fail_open }
+        Self {
+            policy: Policy::default(),
+            max_answers: Pool::max_answers(),
+            min_live: Pool::min_live(),
+            fail_open: FailOpen::default(),
+            ttl_unsettled: Pool::ttl_unsettled(),
+            ramp: Stretch::default(),
+            version_grace: Pool::version_grace(),
+        }
     }
 }
 

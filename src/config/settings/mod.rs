@@ -1,6 +1,11 @@
 //! The config as the rest of the program sees it: every value within its bounds.
 
+mod catalog;
 mod check;
+mod demand;
+mod exec;
+mod postgres;
+mod puppet;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,9 +19,17 @@ use ipnet::IpNet;
 
 use crate::name::Name;
 use crate::report::Location;
-use crate::units::{MaxAnswers, Share};
+use crate::units::{MaxAnswers, Share, Ttl};
 
-pub use check::{Body, Check, HttpCheck, Kind, TcpCheck, TlsCheck, Tripwire, Trust};
+pub use catalog::{CatalogCheck, VersionFrom};
+pub use check::{
+    Body, CaRole, Check, HttpCheck, Kind, PuppetCaCheck, PuppetdbCheck, PuppetserverCheck, TcpCheck,
+    TlsCheck, Tripwire, Trust, Verify,
+};
+pub use demand::Demand;
+pub use exec::{ExecCheck, Warning};
+pub use postgres::{PostgresCheck, Role};
+pub use puppet::LoadCheck;
 
 /// A value and where the operator wrote it.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,9 +45,11 @@ pub struct Located<T> {
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[guard]`
+    pub guard: Guard,
     /// `[[zone]]`, in the order of the file.
     pub zones: Vec<ZoneFile>,
-    /// The checks that pools name, by name.
+    /// The checks that pools demand, by name; `all` and `any` are none of their own.
     pub checks: BTreeMap<String, Arc<Check>>,
     /// `[[pool]]`, in the order of the file.
     pub pools: Vec<Pool>,
@@ -71,6 +86,17 @@ pub struct Server {
     pub tls: Option<Tls>,
 }
 
+/// `[guard]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    /// Who is asked whether the network is there; empty: nobody, and nothing is suspected.
+    pub addresses: Vec<SocketAddr>,
+    /// How many of the members fall silent within an interval before they are asked.
+    pub share: Share,
+    /// How many leave in one interval without a proof; `None`: as many as fail.
+    pub max_leaving: Option<Share>,
+}
+
 /// `[server] rate-limit`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
@@ -94,16 +120,30 @@ pub struct Tcp {
 /// `[server] tls`
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// The server's certificate and its chain, PEM.
-    pub certificate: Located<PathBuf>,
-    /// Its private key, PEM.
-    pub key: Located<PathBuf>,
+    /// Whom clients are shown.
+    pub credentials: Credentials,
     /// Addresses for DNS over TLS.
     pub dot: Vec<SocketAddr>,
     /// Addresses for DNS over HTTPS, with HTTP/2 and HTTP/3.
     pub doh: Vec<SocketAddr>,
     /// Addresses for DNS over QUIC.
     pub doq: Vec<SocketAddr>,
+}
+
+/// Two PEM files that belong together. They are read again when they change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Credentials {
+    /// A certificate, and what leads from it to its CA.
+    pub certificate: Located<PathBuf>,
+    /// Its private key.
+    pub key: Located<PathBuf>,
+}
+
+impl Credentials {
+    /// Whether these are the same files, wherever they are named.
+    pub fn are(&self, other: &Self) -> bool {
+        self.certificate.value == other.certificate.value && self.key.value == other.key.value
+    }
 }
 
 /// `[[zone]]`
@@ -120,8 +160,8 @@ pub struct ZoneFile {
 pub struct Pool {
     /// The owner name whose records are the members.
     pub name: Located<Name>,
-    /// The check that its members are probed with.
-    pub check: Arc<Check>,
+    /// What its members have to pass.
+    pub check: Demand,
     /// Who is answered in which order.
     pub policy: Policy,
     /// The most members in one answer.
@@ -130,6 +170,12 @@ pub struct Pool {
     pub min_live: Share,
     /// What it answers then.
     pub fail_open: FailOpen,
+    /// The largest TTL of its records while a change is pending, or while it fails open.
+    pub ttl_unsettled: Ttl,
+    /// How long a member that came back is answered with rising probability; zero: not at all.
+    pub ramp: Duration,
+    /// How long members may serve another version of the code than most of the pool.
+    pub version_grace: Duration,
     /// `[pool.member.KEY]`
     pub members: Vec<Member>,
 }

@@ -1,79 +1,146 @@
 //! `[check.NAME]`: the one kind that a check has, and what it asks.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_spanned::Spanned;
 
 use super::Settler;
-use crate::config::decode::nearest;
-use crate::config::schema;
-use crate::config::settings::{Body, Check, HttpCheck, Kind, Located, TcpCheck, TlsCheck, Tripwire, Trust};
+use super::demands::{How, Join, Table};
+use crate::config::schema::{self, Pacing};
+use crate::config::settings::{Check, Kind, Located, TcpCheck, TlsCheck, Tripwire};
 use crate::report::{Code, Location, Problem};
 
 /// The checks that a pool may name without a table for them, with the kind they are of.
-const BUILT_IN: [&str; 5] = ["puppetserver", "http", "https", "tls", "tcp"];
+pub(super) const BUILT_IN: [&str; 12] = [
+    "puppetserver",
+    "puppet-load",
+    "puppet-catalog",
+    "puppet-ca",
+    "puppetdb",
+    "puppet3",
+    "http",
+    "https",
+    "tls",
+    "tcp",
+    "postgres",
+    "exec",
+];
+
+/// What stands in the table of a check.
+enum Form {
+    Kind(Box<Kind>),
+    Join(How, Spanned<Vec<Spanned<String>>>),
+}
 
 impl Settler<'_> {
-    pub(super) fn check_of(
+    pub(super) fn check(&mut self, name: &str, at: Location, check: schema::Check) -> Table {
+        let written = check.written();
+        match self.form(name, at, check) {
+            Some(Form::Kind(kind)) => {
+                let Pacing { interval, timeout, recheck, fall, rise, tripwire } = written.or(usual(&kind));
+                let (name, kind) = (name.to_owned(), *kind);
+                let (interval, timeout, recheck) = (interval.0, timeout.0, recheck.0);
+                let tripwire = if tripwire { Tripwire::On } else { Tripwire::Off };
+                Table::Check(Arc::new(Check { name, interval, timeout, recheck, fall, rise, tripwire, kind }))
+            }
+            Some(Form::Join(how, names)) => self.join_table(how, names, &written.places()),
+            None => Table::Bad,
+        }
+    }
+
+    /// `idle`: keys that say nothing beside `all` or `any`, with their places where they are written.
+    fn join_table(
         &mut self,
-        name: &Located<String>,
-        checks: &mut BTreeMap<String, Arc<Check>>,
-    ) -> Option<Arc<Check>> {
-        let Located { value: name, at } = name;
-        if let Some(check) = checks.get(name) {
-            return Some(Arc::clone(check));
+        how: How,
+        names: Spanned<Vec<Spanned<String>>>,
+        idle: &[(&str, Range<usize>)],
+    ) -> Table {
+        let at = self.at(&names);
+        for (key, span) in idle {
+            let place = Location { source: self.source, span: span.clone() };
+            let message = format!("`{key}` has no effect beside `{}`", how.as_str());
+            let problem = Problem::error(Code::ConfigConflict, place, message);
+            self.report.push(problem.related(at.clone(), "these checks have their own"));
         }
-        if BUILT_IN.contains(&name.as_str()) {
-            let check = Arc::new(self.check(name, at.clone(), schema::Check::default())?);
-            checks.insert(name.clone(), Arc::clone(&check));
-            return Some(check);
+        let names: Vec<Located<String>> =
+            names.into_inner().into_iter().map(|name| self.located(name)).collect();
+        for (i, again) in names.iter().enumerate() {
+            if let Some(first) = names[..i].iter().find(|first| first.value == again.value) {
+                let message = format!("the check `{}` is named twice", again.value);
+                let problem = Problem::error(Code::ConfigDuplicate, again.at.clone(), message);
+                self.report.push(problem.label("again here").related(first.at.clone(), "first here"));
+            }
         }
-        let known: Vec<&str> = checks.keys().map(String::as_str).chain(BUILT_IN).collect();
-        let problem =
-            Problem::error(Code::ConfigUnknownName, at.clone(), format!("there is no check `{name}`"));
-        let problem = match nearest(name, &known) {
-            Some(nearest) => problem.help(format!("there is a check `{nearest}`")),
-            None => problem.help(format!("add a table [check.{name}]")),
-        };
-        self.report.push(problem);
-        None
+        if !names.is_empty() {
+            return Table::Join(Join { how, at, names });
+        }
+        if !self.is_told(at.span.clone()) {
+            let message = format!("`{}` names no check", how.as_str());
+            self.report.push(Problem::error(Code::ConfigBadValue, at, message));
+        }
+        Table::Bad
     }
 
-    pub(super) fn check(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Check> {
-        let (interval, timeout, recheck) = (check.interval.0, check.timeout.0, check.recheck.0);
-        let (fall, rise, tripwire) = (check.fall, check.rise, check.tripwire);
-        let kind = self.kind(name, at, check)?;
-        let tripwire = tripwire.unwrap_or(schema::Check::TRIPWIRE && kind.bears_idle());
-        let tripwire = if tripwire { Tripwire::On } else { Tripwire::Off };
-        Some(Check { name: name.to_owned(), interval, timeout, recheck, fall, rise, tripwire, kind })
-    }
-
-    /// The one kind that a check has.
-    fn kind(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Kind> {
+    /// The one kind that a check has, or the checks that it joins.
+    fn form(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Form> {
         let mut kinds: Vec<(Location, Kind)> = Vec::new();
         if let Some(puppetserver) = check.puppetserver {
-            kinds.push((self.at(&puppetserver), self.puppetserver(puppetserver.into_inner())));
+            let at = self.at(&puppetserver);
+            kinds.push((at.clone(), self.puppetserver(&at, puppetserver.get_ref())));
+        }
+        if let Some(ca) = check.puppet_ca {
+            let at = self.at(&ca);
+            kinds.push((at.clone(), self.puppet_ca(&at, ca.get_ref())));
+        }
+        if let Some(db) = check.puppetdb {
+            let at = self.at(&db);
+            kinds.push((at.clone(), self.puppetdb(&at, db.get_ref())));
+        }
+        if let Some(puppet3) = check.puppet3 {
+            let at = self.at(&puppet3);
+            kinds.push((at.clone(), self.puppet3(&at, puppet3.get_ref())));
+        }
+        if let Some(load) = check.puppet_load {
+            let at = self.at(&load);
+            kinds.push((at.clone(), self.puppet_load(&at, load.into_inner())));
+        }
+        if let Some(catalog) = check.puppet_catalog {
+            let at = self.at(&catalog);
+            kinds.push((at.clone(), self.puppet_catalog(&at, catalog.into_inner())));
         }
         if let Some(http) = check.http {
-            kinds.push((self.at(&http), self.http(http)));
+            let at = self.at(&http);
+            kinds.push((at.clone(), self.http(&at, http.get_ref())));
         }
         if let Some(https) = check.https {
-            kinds.push((self.at(&https), self.https(https)));
+            let at = self.at(&https);
+            kinds.push((at.clone(), self.https(&at, https.get_ref())));
         }
         if let Some(tls) = check.tls {
             let (at, tls) = (self.at(&tls), tls.into_inner());
-            let trust = self.trust(tls.server_name, tls.ca_file);
+            let trust = self.trust(&at, tls.tls_keys());
             kinds.push((at, Kind::Tls(TlsCheck { port: tls.port, trust })));
         }
         if let Some(tcp) = check.tcp {
             kinds.push((self.at(&tcp), Kind::Tcp(TcpCheck { port: tcp.get_ref().port })));
         }
-        kinds.sort_by_key(|(at, _)| at.span.start);
-        let mut kinds = kinds.into_iter();
-        match (kinds.next(), kinds.next()) {
-            (Some((_, kind)), None) => Some(kind),
+        if let Some(postgres) = check.postgres {
+            kinds.push((self.at(&postgres), self.postgres(postgres)));
+        }
+        if let Some(exec) = check.exec {
+            let at = self.at(&exec);
+            kinds.extend(self.exec(exec.into_inner()).map(|kind| (at, kind)));
+        }
+        let mut forms: Vec<(Location, Form)> =
+            kinds.into_iter().map(|(at, kind)| (at, Form::Kind(Box::new(kind)))).collect();
+        for (how, names) in [(How::All, check.all), (How::Any, check.any)] {
+            forms.extend(names.map(|names| (self.at(&names), Form::Join(how, names))));
+        }
+        forms.sort_by_key(|(at, _)| at.span.start);
+        let mut forms = forms.into_iter();
+        match (forms.next(), forms.next()) {
+            (Some((_, form)), None) => Some(form),
             (Some((first, _)), Some((second, _))) => {
                 let problem =
                     Problem::error(Code::ConfigConflict, second, format!("the check `{name}` has two kinds"));
@@ -81,7 +148,7 @@ impl Settler<'_> {
                 None
             }
             (None, _) if self.is_excused(&at) => None,
-            (None, _) => self.built_in(name, at),
+            (None, _) => self.built_in(name, at).map(|kind| Form::Kind(Box::new(kind))),
         }
     }
 
@@ -89,22 +156,36 @@ impl Settler<'_> {
     fn is_excused(&self, at: &Location) -> bool {
         let start = at.span.start;
         let end = self.tables.iter().copied().filter(|&table| table > start).min().unwrap_or(usize::MAX);
+        self.is_told(start..end)
+    }
+
+    /// Whether there was a problem in this part of the file.
+    pub(super) fn is_told(&self, part: Range<usize>) -> bool {
         let mut places = self.report.problems().iter().filter_map(|problem| problem.at.as_ref());
-        places.any(|place| (start..end).contains(&place.span.start))
+        places.any(|place| part.contains(&place.span.start))
     }
 
     /// The kind of a check that has no table of one: the one it is named after.
     fn built_in(&mut self, name: &str, at: Location) -> Option<Kind> {
         match name {
-            "puppetserver" => Some(self.puppetserver(schema::Puppetserver::default())),
-            "http" => Some(self.http(Spanned::new(0..0, schema::Http::default()))),
+            "puppetserver" => Some(self.puppetserver(&at, &schema::Puppetserver::default())),
+            "puppet-load" => Some(self.puppet_load(&at, schema::PuppetLoad::default())),
+            "puppet-ca" => Some(self.puppet_ca(&at, &schema::PuppetCa::default())),
+            "puppetdb" => Some(self.puppetdb(&at, &schema::Puppetdb::default())),
+            "puppet3" => Some(self.puppet3(&at, &schema::Puppet3::default())),
+            "http" => Some(self.http(&at, &schema::Http::default())),
+            "postgres" => Some(self.postgres(Spanned::new(0..0, schema::Postgres::default()))),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
+            "puppet-catalog" => self.needs(name, at, "client-cert = \"...\", client-key = \"...\""),
+            "exec" => self.needs(name, at, "command = [\"...\"]"),
             "tcp" => self.needs(name, at, "port = ..."),
             _ => {
                 let problem =
                     Problem::error(Code::ConfigMissingKey, at, format!("the check `{name}` has no kind"));
                 self.report.push(
-                    problem.label("how is it probed?").help(format!("add one of: {}", BUILT_IN.join(", "))),
+                    problem
+                        .label("how is it probed?")
+                        .help(format!("add one of: {}, all, any", BUILT_IN.join(", "))),
                 );
                 None
             }
@@ -117,86 +198,15 @@ impl Settler<'_> {
         self.report.push(Problem::error(Code::ConfigMissingKey, at, message).help(help));
         None
     }
+}
 
-    fn puppetserver(&mut self, check: schema::Puppetserver) -> Kind {
-        Kind::Http(HttpCheck {
-            port: check.port,
-            trust: Some(self.trust(check.server_name, check.ca_file)),
-            method: "GET".to_owned(),
-            path: format!("/status/v1/simple/{}", check.service),
-            host: None,
-            headers: Vec::new(),
-            status: vec![(200, 200)],
-            body: Some(Body::PuppetState),
-        })
-    }
-
-    fn http(&mut self, http: Spanned<schema::Http>) -> Kind {
-        let at = self.at(&http);
-        let http = http.into_inner();
-        let body = self.body(at, http.body, http.body_contains);
-        Kind::Http(HttpCheck {
-            port: http.port,
-            trust: None,
-            method: http.method.0,
-            path: http.path,
-            host: http.host,
-            headers: http.headers.into_iter().collect(),
-            status: http.status.iter().map(|range| (range.0, range.1)).collect(),
-            body,
-        })
-    }
-
-    fn https(&mut self, https: Spanned<schema::Https>) -> Kind {
-        let at = self.at(&https);
-        let schema::Https {
-            port,
-            path,
-            method,
-            host,
-            headers,
-            status,
-            body,
-            body_contains,
-            server_name,
-            ca_file,
-        } = https.into_inner();
-        let http = schema::Http { port, path, method, host, headers, status, body, body_contains };
-        let trust = Some(self.trust(server_name, ca_file));
-        match self.http(Spanned::new(at.span, http)) {
-            Kind::Http(http) => Kind::Http(HttpCheck { trust, ..http }),
-            other => other,
-        }
-    }
-
-    fn trust(&mut self, server_name: Option<Spanned<String>>, ca_file: Spanned<PathBuf>) -> Trust {
-        let server_name = server_name.and_then(|name| {
-            let Located { value, at } = self.located(name);
-            let name = rustls::pki_types::ServerName::try_from(value.clone());
-            if name.is_ok() {
-                return Some(value);
-            }
-            self.report.push(Problem::error(
-                Code::ConfigBadValue,
-                at,
-                format!("`{value}` is no server name"),
-            ));
-            None
-        });
-        Trust { server_name, ca_file: self.path(ca_file) }
-    }
-
-    fn body(&mut self, at: Location, is: Option<String>, contains: Option<String>) -> Option<Body> {
-        match (is, contains) {
-            (Some(_), Some(_)) => {
-                self.report.push(Problem::error(
-                    Code::ConfigConflict,
-                    at,
-                    "`body` and `body-contains` exclude each other",
-                ));
-                None
-            }
-            (is, contains) => is.map(Body::Is).or(contains.map(Body::Contains)),
-        }
+/// How often members are asked with a check of this kind where its table does not say it.
+const fn usual(kind: &Kind) -> Pacing {
+    match kind {
+        Kind::Load(_) => Pacing::LOAD,
+        Kind::Catalog(_) => Pacing::CATALOG,
+        Kind::Puppetdb(_) => Pacing::PUPPETDB,
+        Kind::Postgres(_) | Kind::Exec(_) => Pacing::SESSION,
+        _ => Pacing::USUAL,
     }
 }

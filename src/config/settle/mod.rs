@@ -1,8 +1,15 @@
 //! From the file as it is written to the config as it is used: what types alone cannot say.
 
+mod catalog;
 mod checks;
+mod demands;
+mod exec;
 mod listen;
 mod pools;
+mod postgres;
+mod puppet;
+mod requests;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -11,27 +18,33 @@ use std::sync::Arc;
 
 use serde_spanned::Spanned;
 
-use super::schema::{self, File};
-use super::settings::{Config, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
+use super::schema::{self, File, Pacing};
+use super::settings::{Config, Credentials, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
+use super::values::ShareText;
 use crate::report::{Code, Location, Problem, Report, SourceId};
+use crate::units::Share;
+use demands::Checks;
 
 /// Checks how the values hang together. What does not is reported, and left out.
 pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut Report) -> Config {
     let tables = file.check.keys().map(|name| name.span().start).collect();
     let mut settler = Settler { folder, source, tables, report };
     let server = settler.server(file.server);
+    let guard = settler.guard(file.guard);
     let zones = settler.zones(file.zone);
-    let mut checks = BTreeMap::new();
+    let mut checks = Checks::default();
     for (name, check) in file.check {
         let (at, name) = (settler.at(&name), name.into_inner());
-        if let Some(check) = settler.check(&name, at, check) {
-            checks.insert(name, Arc::new(check));
-        }
+        let table = settler.check(&name, at, check);
+        checks.insert(name, table);
     }
+    settler.demand_all(&mut checks);
     let pools: Vec<Pool> = file.pool.into_iter().filter_map(|pool| settler.pool(pool, &mut checks)).collect();
     settler.refuse_twins(&pools);
-    checks.retain(|_, check| pools.iter().any(|pool| pool.check.name == check.name));
-    Config { server, zones, checks, pools }
+    settler.refuse_strangers(&pools);
+    let checks = pools.iter().flat_map(|pool| pool.check.checks());
+    let checks = checks.map(|check| (check.name.clone(), Arc::clone(check))).collect();
+    Config { server, guard, zones, checks, pools }
 }
 
 /// One of everything, with all that has a default.
@@ -39,19 +52,46 @@ pub(super) fn defaults() -> String {
     #[derive(serde::Serialize)]
     struct Defaults {
         server: schema::Server,
+        guard: schema::Guard,
         check: BTreeMap<&'static str, schema::Check>,
         pool: [schema::PoolDefaults; 1],
     }
-    let kind = |value| Some(Spanned::new(0..0, value));
-    let common = || schema::Check { tripwire: Some(schema::Check::TRIPWIRE), ..Default::default() };
-    let puppetserver = schema::Check { puppetserver: kind(schema::Puppetserver::default()), ..common() };
-    let http = schema::Check { http: Some(Spanned::new(0..0, schema::Http::default())), ..common() };
-    let check = BTreeMap::from([("puppetserver", puppetserver), ("http", http)]);
+    let check = |pacing, name, kind: fn(&mut schema::Check)| {
+        let mut check = schema::Check::paced(pacing);
+        kind(&mut check);
+        (name, check)
+    };
+    let check = BTreeMap::from_iter(vec![
+        check(Pacing::USUAL, "puppetserver", |check| check.puppetserver = Some(of_kind())),
+        check(Pacing::LOAD, "puppet-load", |check| check.puppet_load = Some(of_kind())),
+        check(Pacing::CATALOG, "puppet-catalog", |check| check.puppet_catalog = Some(of_kind())),
+        check(Pacing::USUAL, "puppet-ca", |check| check.puppet_ca = Some(of_kind())),
+        check(Pacing::PUPPETDB, "puppetdb", |check| check.puppetdb = Some(puppetdb())),
+        check(Pacing::USUAL, "puppet3", |check| check.puppet3 = Some(of_kind())),
+        check(Pacing::USUAL, "http", |check| check.http = Some(of_kind())),
+        check(Pacing::SESSION, "postgres", |check| check.postgres = Some(of_kind())),
+    ]);
     let pool = [schema::PoolDefaults::default()];
-    match toml::to_string(&Defaults { server: schema::Server::default(), check, pool }) {
+    match toml::to_string(&Defaults {
+        server: schema::Server::default(),
+        guard: schema::Guard::default(),
+        check,
+        pool,
+    }) {
         Ok(text) => text,
         Err(e) => unreachable!("the schema is TOML: {e}"),
     }
+}
+
+/// The table of `puppetdb`, whose port depends on another key.
+fn puppetdb() -> Spanned<schema::Puppetdb> {
+    let usual = schema::Puppetdb::default();
+    Spanned::new(0..0, schema::Puppetdb { port: Some(usual.port()), ..usual })
+}
+
+/// The table of a kind with its defaults.
+fn of_kind<T: Default>() -> Spanned<T> {
+    Spanned::new(0..0, T::default())
 }
 
 struct Settler<'s> {
@@ -102,11 +142,20 @@ impl Settler<'_> {
         }
     }
 
+    fn guard(&mut self, guard: schema::Guard) -> Guard {
+        let max_leaving = guard.max_leaving.map(|most| self.located(most));
+        if let Some(Located { value: ShareText(Share::Count(0) | Share::Percent(0)), at }) = &max_leaving {
+            let problem = Problem::error(Code::ConfigBadValue, at.clone(), "nobody could ever leave");
+            self.report.push(problem.help("leave it out for no bound"));
+        }
+        let max_leaving = max_leaving.map(|most| most.value.0);
+        Guard { addresses: guard.addresses, share: guard.share.0, max_leaving }
+    }
+
     fn tls(&self, tls: schema::Tls) -> Tls {
         let addrs = |addrs: Vec<Spanned<_>>| addrs.into_iter().map(Spanned::into_inner).collect();
         Tls {
-            certificate: self.path(tls.certificate),
-            key: self.path(tls.key),
+            credentials: Credentials { certificate: self.path(tls.certificate), key: self.path(tls.key) },
             dot: addrs(tls.dot),
             doh: addrs(tls.doh),
             doq: addrs(tls.doq),

@@ -1,26 +1,21 @@
 //! `[[pool]]`: whose records are watched, with which check.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
-use std::sync::Arc;
 
 use serde_spanned::Spanned;
 
 use super::Settler;
+use super::demands::Checks;
 use crate::config::schema;
-use crate::config::settings::{Check, FailOpen, Located, Member, MemberKey, Policy, Pool};
+use crate::config::settings::{FailOpen, Located, Member, MemberKey, Policy, Pool};
 use crate::name::Name;
 use crate::report::{Code, Problem};
 
 impl Settler<'_> {
-    pub(super) fn pool(
-        &mut self,
-        pool: schema::Pool,
-        checks: &mut BTreeMap<String, Arc<Check>>,
-    ) -> Option<Pool> {
+    pub(super) fn pool(&mut self, pool: schema::Pool, checks: &mut Checks) -> Option<Pool> {
         let name = self.located(pool.name);
-        let check = self.check_of(&self.located(pool.check), checks);
+        let check = self.demand(&self.located(pool.check), checks);
         let members = pool.member.into_iter().filter_map(|(key, member)| self.member(key, member)).collect();
         Some(Pool {
             name: Located { value: name.value.0, at: name.at },
@@ -38,6 +33,9 @@ impl Settler<'_> {
                 schema::FailOpen::LastLive => FailOpen::LastLive,
                 schema::FailOpen::None => FailOpen::None,
             },
+            ttl_unsettled: pool.ttl_unsettled.0,
+            ramp: pool.ramp.0,
+            version_grace: pool.version_grace.0,
             members,
         })
     }

@@ -1,65 +1,65 @@
 //! What is told about a pool, in words.
 
+use super::log::Date;
 use super::news::News;
-use crate::health::Observed;
+use super::sighting::{Sighting, sight};
+use crate::health::{Order, Word};
 use crate::plan::{Member, Pool};
 use crate::snapshot::{Account, Line, Lineup, Mode};
+use crate::units::Presence;
 
-/// What is observed by one probe, and since when, in seconds of Unix time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sighting {
-    pub(super) observed: Observed,
-    pub(super) since: Option<u32>,
-    pub(super) news: News,
-}
-
-impl Sighting {
-    /// Before the first verdict.
-    pub(super) const NONE: Self = Self { observed: Observed::Unknown, since: None, news: News::Prompt };
-
-    /// Whether no change seems near. That an answer of somebody who is down is late is nothing new.
-    pub(super) fn is_settled(&self) -> bool {
-        self.observed.is_settled()
-            && match self.news {
-                News::Prompt => true,
-                News::Overdue => !self.observed.is_up(),
-                News::Stale => false,
-            }
-    }
-}
-
-/// The account of a pool: who is answered since `since`, and how each member is.
-pub(super) fn account(pool: &Pool, lineup: &Lineup, since: u32, sightings: &[Sighting]) -> Account {
+/// The account of a pool: who is answered since `since`, and how each member is; `order` is by its place.
+pub(super) fn account<'o>(
+    pool: &Pool,
+    lineup: &Lineup,
+    since: u32,
+    sightings: &[Sighting],
+    order: impl Fn(usize) -> Option<&'o Order>,
+) -> Account {
     let mode = match lineup.mode {
         Mode::Live => "",
         Mode::FailingOpen => ", failing open",
     };
     let text = format!("{} {}/{} answered{mode}", pool.record_type, lineup.count(), pool.members.len());
     let head = Line { text, since: Some(since) };
-    let members = pool
-        .members
-        .iter()
-        .zip(&lineup.answered)
-        .map(|(member, presence)| line(member, presence.is_some(), sightings));
+    let members = pool.members.iter().zip(&lineup.answered).enumerate();
+    let members = members.map(|(place, (member, presence))| {
+        let seen = sight(&member.condition, sightings);
+        let mut ids = member.condition.probes().into_iter();
+        let is_stale = ids.any(|id| sightings[id.index()].news == News::Stale);
+        let mut line = line(member, seen, order(place), *presence);
+        if is_stale {
+            line.text.push_str(", stale");
+        }
+        line
+    });
     Account { lines: [head].into_iter().chain(members).collect() }
 }
 
-fn line(member: &Member, answered: bool, sightings: &[Sighting]) -> Line {
-    let ids = member.condition.probes();
-    let probes = || ids.iter().map(|probe| sightings[probe.index()]);
-    let worst = probes().find(|sighting| !sighting.observed.is_up());
-    let (observed, since) = match worst {
-        Some(worst) => (worst.observed, worst.since),
-        None => (Observed::UP, probes().filter_map(|sighting| sighting.since).max()),
-    };
-    let stale = if probes().any(|sighting| sighting.news == News::Stale) { ", stale" } else { "" };
+/// The same while what is observed is frozen.
+pub(super) fn frozen(mut account: Account) -> Account {
+    if let Some(head) = account.lines.first_mut() {
+        head.text += ", frozen: nobody answers, and no guard";
+    }
+    account
+}
+/// Since when is said of the last thing in the line: of the order, where there is one.
+fn line(member: &Member, seen: Sighting, order: Option<&Order>, presence: Presence) -> Line {
+    let Sighting { observed, since, .. } = seen;
     let reason = observed.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let place = if answered == observed.is_up() {
-        ""
-    } else if answered {
-        ", answered"
-    } else {
-        ", not answered"
+    let expected = order.map_or(observed.is_up(), |order| order.word == Word::Force);
+    let place = match (presence, expected) {
+        (Presence::NONE, true) => ", not answered".to_owned(),
+        (Presence::FULL, true) | (Presence::NONE, false) => String::new(),
+        (Presence::FULL, false) => ", answered".to_owned(),
+        (part, _) => format!(", {} % answered", part.as_percent()),
     };
-    Line { text: format!("{} {}{reason}{place}{stale}", member.label, observed.as_str()), since }
+    let ordered = order.map(ordered).unwrap_or_default();
+    let text = format!("{} {}{reason}{place}{ordered}", member.label, observed.as_str());
+    Line { text, since: order.map_or(since, |order| Some(order.since)) }
+}
+
+fn ordered(order: &Order) -> String {
+    let until = order.until.map(|until| format!(", until {}", Date(until))).unwrap_or_default();
+    format!(", {} by {}: {}{until}", order.word.participle(), order.who, order.why)
 }

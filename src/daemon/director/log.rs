@@ -1,8 +1,12 @@
 //! What the director says in the log: one line for each transition.
 
+use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
+
 use tracing::{info, warn};
 
-use crate::health::{Observed, Verdict};
+use super::agreements::{ranking, shown};
+use crate::health::{Concord, Level, Load, Observed, Order, Reason, Remark, Verdict};
 use crate::plan::{Pool, Probe};
 use crate::probe::Finding;
 use crate::snapshot::{Lineup, Mode};
@@ -20,6 +24,47 @@ pub(super) fn transition(probe: &Probe, before: Observed, after: Observed, findi
             warn!(%member, check, was, now, %reason, detail = finding.detail, "member");
         }
     }
+}
+
+/// A member got busier, or calmer.
+pub(super) fn load(probe: &Probe, before: Level, after: Level, load: Option<Load>) {
+    let (member, check) = (probe.target, &probe.check.name);
+    let (was, now, load) = (before.as_str(), after.as_str(), load.map(|load| load.to_string()));
+    match after {
+        Level::Saturated => warn!(%member, check, was, now, load, "member is overloaded"),
+        Level::Calm | Level::Busy => info!(%member, check, was, now, load, "member"),
+    }
+}
+
+/// The members of a pool agree otherwise than before.
+pub(super) fn concord(pool: &Pool, before: &Concord, after: &Concord) {
+    let (pool, kind) = (&pool.name, pool.record_type);
+    match (before, after) {
+        (_, Concord::Divided(votes)) => {
+            let versions = ranking(votes);
+            warn!(%pool, %kind, versions, "members serve different code, and no version is that of most of them");
+        }
+        (Concord::Divided(_), Concord::Unanimous(version) | Concord::Majority(version)) => {
+            info!(%pool, %kind, version = shown(version), "most members serve one version of the code again");
+        }
+        _ => {}
+    }
+}
+
+/// A member is held back for the code that it serves.
+pub(super) fn held_back(pool: &Pool, member: &str, version: &str, concord: &Concord) {
+    let most = match concord {
+        Concord::Majority(most) | Concord::Unanimous(most) => Some(shown(most)),
+        Concord::Silent | Concord::Divided(_) => None,
+    };
+    let (pool, kind, version, reason) = (&pool.name, pool.record_type, shown(version), Reason::OtherVersion);
+    warn!(%pool, %kind, member, version, most, %reason, "member is held back");
+}
+
+/// It serves what the others do, or nobody can say any more who is right.
+pub(super) fn let_go(pool: &Pool, member: &str, version: Option<&str>) {
+    let (pool, kind, version) = (&pool.name, pool.record_type, version.map(shown));
+    info!(%pool, %kind, member, version, "member is no longer held back");
 }
 
 /// Nothing was heard of so many probes for so long that what they said is old.
@@ -47,5 +92,61 @@ pub(super) fn lineup(pool: &Pool, lineup: &Lineup, blind: bool) {
             warn!(%pool, %kind, answered, "pool fails open: its verdicts are stale");
         }
         Mode::FailingOpen => warn!(%pool, %kind, answered, "pool fails open: too few members are live"),
+    }
+}
+
+/// A member fails, and may not leave yet.
+pub(super) fn waits(probe: &Probe, is_asking: bool) {
+    let (member, check) = (probe.target, &probe.check.name);
+    if is_asking {
+        warn!(%member, check, "member waits: many are silent at once, and the guards are asked");
+    } else {
+        warn!(%member, check, "member waits: as many have left as may in one interval");
+    }
+}
+
+/// Nobody answers.
+pub(super) fn blind((silent, of): (usize, usize)) {
+    warn!(silent, of, "no member answers, and no guard: the network is gone, and what is observed is frozen");
+}
+
+/// A member left before it was clear that nobody answers.
+pub(super) fn taken_back(probe: &Probe) {
+    info!(member = %probe.target, check = probe.check.name, was = "down", now = "up", "member is taken back");
+}
+
+/// Somebody answers again.
+pub(super) fn seeing() {
+    info!("somebody answers again: verdicts count from now on");
+}
+
+/// Somebody gave an order.
+pub(super) fn order(member: &str, order: &Order) {
+    let Order { word, who, why, until, .. } = order;
+    let until = until.map(|until| Date(until).to_string());
+    info!(member, order = word.participle(), %who, %why, until, "order");
+}
+
+/// Somebody took it back.
+pub(super) fn released(member: &str, who: &Remark) {
+    info!(member, order = "released", %who, "order");
+}
+
+/// Its time has come.
+pub(super) fn order_over(member: &str, order: &Order) {
+    info!(member, order = "over", was = order.word.participle(), who = %order.who, "order");
+}
+
+/// It is kept for a member that may come back.
+pub(super) fn stray(member: &str, order: &Order) {
+    warn!(member, order = order.word.participle(), who = %order.who, "there is no such member: its order is kept");
+}
+
+/// A moment in seconds of Unix time, as RFC 3339 writes it.
+pub(super) struct Date(pub(super) u32);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(self.0.into())).fmt(f)
     }
 }

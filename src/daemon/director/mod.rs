@@ -5,23 +5,40 @@
 //! with the answers of these pools written anew is published.
 
 mod account;
+mod agreements;
+mod guard;
 mod log;
 mod news;
+mod orders;
+mod ramps;
+mod sighting;
+mod standings;
+mod tales;
+mod wake;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::cookies;
 use super::state::{Lease, State};
-use crate::health::{Observed, Pace, Standing, Thresholds, Vigil};
-use crate::plan::{Plan, Pool};
+use crate::health::{Guard, Observed, Pace, Standing, Vigil};
+use crate::plan::{MemberId, Plan, Pool};
 use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
-use account::{Sighting, account};
-use news::{News, patience};
+use account::account;
+use agreements::Agreements;
+use news::{News, patience, queues};
+use orders::Orders;
+use ramps::Ramps;
+use sighting::Sighting;
+use tales::{Presumed, Tale, is_awaited};
+
+pub use orders::{Consent, Effect, Left, Refusal};
+pub use wake::Kept;
 
 /// The state of everything that is probed, and the way to the snapshot.
 #[derive(Debug)]
@@ -29,6 +46,14 @@ pub struct Director {
     plan: Arc<Plan>,
     compiler: Compiler,
     sightings: Vec<Sighting>,
+    tales: Vec<Tale>,
+    agreements: Agreements,
+    guard: Guard,
+    /// Those whom their last verdict would have taken down, and who may not leave yet.
+    waiting: BTreeMap<ProbeId, Finding>,
+    suspicion: watch::Sender<bool>,
+    orders: Orders,
+    ramps: Ramps,
     lineups: Vec<Lineup>,
     /// When each lineup began, in seconds of Unix time.
     began: Vec<u32>,
@@ -37,7 +62,9 @@ pub struct Director {
     pools: Vec<Vec<PoolId>>,
     /// The probes of each pool.
     probes: Vec<Vec<ProbeId>>,
-    /// Probes without a verdict.
+    /// How long each probe may have to wait for its turn.
+    queues: Vec<Duration>,
+    /// Probes that are awaited, and have no verdict.
     unknown: usize,
     stage: Stage,
     views: watch::Sender<Vec<Observed>>,
@@ -70,12 +97,20 @@ impl Director {
         Self {
             compiler: Compiler::new(Arc::clone(&plan)),
             sightings: vec![Sighting::NONE; plan.probes.len()],
+            agreements: Agreements::new(&plan),
+            tales: vec![Tale::default(); plan.probes.len()],
+            guard: guard::guard(&plan),
+            waiting: BTreeMap::new(),
+            suspicion: watch::Sender::new(false),
+            orders: Orders::new(&plan, state.orders.clone()),
+            ramps: Ramps::default(),
             lineups: Vec::new(),
             began: Vec::new(),
             leases: leases.collect(),
             pools: pools_of_probes(&plan),
             probes: probes_of_pools(&plan),
-            unknown: plan.probes.len(),
+            queues: queues(&plan),
+            unknown: plan.probes.iter().filter(|probe| is_awaited(probe)).count(),
             stage: Stage::Rehearsal,
             views: watch::Sender::new(vec![Observed::Unknown; plan.probes.len()]),
             moved: Vec::new(),
@@ -96,22 +131,28 @@ impl Director {
     /// Takes one verdict in; when to ask this member again. What follows is to be published.
     pub fn take(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
         self.hear(id, News::Prompt, now);
-        let probe = &self.plan.probes[id.index()];
-        let thresholds = Thresholds { fall: probe.check.fall, rise: probe.check.rise };
+        let after = self.heed(id, finding, now);
+        let before = self.sightings[id.index()].observed;
+        let is_first = before == Observed::Unknown && is_awaited(&self.plan.probes[id.index()]);
+        self.unknown = self.unknown.saturating_sub(usize::from(is_first));
+        self.observe(id, after, finding, now);
+        if self.listen(id, finding, now) {
+            self.due.extend(&self.pools[id.index()]);
+        }
+        after.pace()
+    }
+
+    fn observe(&mut self, id: ProbeId, after: Observed, finding: &Finding, now: Moment) {
         let sighting = &mut self.sightings[id.index()];
-        let before = sighting.observed;
-        let after = before.after(finding.verdict, thresholds);
-        sighting.observed = after;
-        self.unknown = self.unknown.saturating_sub(usize::from(before == Observed::Unknown));
+        let before = std::mem::replace(&mut sighting.observed, after);
         if before.as_str() != after.as_str() {
             sighting.since = Some(now.unix);
-            log::transition(probe, before, after, finding);
+            log::transition(&self.plan.probes[id.index()], before, after, finding);
             self.moved.push(id);
         }
         if before != after {
             self.due.extend(&self.pools[id.index()]);
         }
-        after.pace()
     }
 
     /// Whether there is something to publish.
@@ -137,7 +178,7 @@ impl Director {
         }
     }
 
-    /// Whether every member has had its first verdict.
+    /// Whether everybody who is awaited has had its first verdict.
     pub const fn is_informed(&self) -> bool {
         self.unknown == 0
     }
@@ -145,17 +186,28 @@ impl Director {
     /// Ends the first round: who has no verdict yet is taken as `state` left them, and the first snapshot is
     /// compiled and published.
     pub fn open(&mut self, state: &State, now: Moment) -> &Publisher {
-        for (probe, sighting) in self.plan.probes.iter().zip(&mut self.sightings) {
-            if let (Observed::Unknown, Some(true)) = (sighting.observed, state.up.get(&probe.key())) {
-                sighting.observed = Observed::UP;
+        for ((probe, sighting), tale) in self.plan.probes.iter().zip(&mut self.sightings).zip(&mut self.tales)
+        {
+            match (sighting.observed, state.up.get(&probe.key())) {
+                (Observed::Unknown, Some(true)) => sighting.observed = Observed::UP,
+                (Observed::Unknown, Some(false)) => tale.presumed = Presumed::Unfit,
+                _ => {}
             }
         }
         self.unknown = 0;
-        let patience = self.plan.probes.iter().map(|probe| patience(&probe.check, News::Prompt));
+        let probes = self.plan.probes.iter().zip(&self.queues);
+        let patience = probes.map(|(probe, &queue)| patience(&probe.check, News::Prompt) + queue);
         self.vigil = Some(Vigil::begin(patience, now.steady));
         (self.due, self.moved) = Default::default();
         self.views.send_replace(self.observed());
-        self.lineups = self.plan.pool_ids().map(|(id, pool)| self.lineup(id, pool, None)).collect();
+        self.end_orders(now);
+        let standings: Vec<Vec<Standing>> =
+            self.plan.pool_ids().map(|(id, _)| self.standings(id, now)).collect();
+        self.ramps = Ramps::start(&standings);
+        let drawn = self.plan.pool_ids().zip(&standings);
+        self.lineups = drawn
+            .map(|((id, pool), standings)| Lineup::of(pool, standings, self.outlook(id), None))
+            .collect();
         for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
             log::lineup(pool, lineup, false);
         }
@@ -190,6 +242,7 @@ impl Director {
                 .filter(|(_, observed)| *observed != Observed::Unknown)
                 .map(|(probe, observed)| (probe.key(), observed.is_up()))
                 .collect(),
+            orders: self.orders.kept(&self.plan),
         }
     }
 
@@ -215,26 +268,15 @@ impl Director {
 
     /// Draws the lineups of some pools anew, and publishes them and what is told about them.
     fn redraw(&mut self, pools: &[PoolId], now: Moment) {
-        let Stage::Open(publisher) = &self.stage else { return };
-        let mut changed = Vec::new();
-        for &id in pools {
-            let pool = &self.plan.pools[id.index()];
-            let lineup = self.lineup(id, pool, Some(&self.lineups[id.index()]));
-            let last = &self.lineups[id.index()];
-            if lineup == *last {
-                continue;
-            }
-            if (&lineup.answered, lineup.mode) != (&last.answered, last.mode) {
-                log::lineup(pool, &lineup, self.is_blind(id));
-                self.began[id.index()] = now.unix;
-            }
-            self.lineups[id.index()] = lineup;
-            changed.push(id);
+        if matches!(self.stage, Stage::Rehearsal) {
+            return;
         }
+        let changed: Vec<PoolId> = pools.iter().copied().filter(|&id| self.draw(id, now)).collect();
         let zones: BTreeSet<ZoneId> = changed.iter().flat_map(|&pool| self.compiler.zones_of(pool)).collect();
         for zone in zones {
             self.leases[zone.index()].advance();
         }
+        let Stage::Open(publisher) = &self.stage else { return };
         let current = publisher.current();
         let mut accounts = current.all_accounts().to_vec();
         for &id in pools {
@@ -244,23 +286,37 @@ impl Director {
         publisher.publish(next.with_accounts(accounts.into()));
     }
 
+    /// Draws one lineup anew; whether it is another one.
+    fn draw(&mut self, id: PoolId, now: Moment) -> bool {
+        let standings = self.climbed(id, now);
+        let (pool, last) = (&self.plan.pools[id.index()], &self.lineups[id.index()]);
+        let is_blind = self.is_blind(id);
+        let lineup = if is_blind {
+            Lineup::blind(pool, &standings, Some(last))
+        } else {
+            Lineup::of(pool, &standings, self.outlook(id), Some(last))
+        };
+        if lineup == *last {
+            return false;
+        }
+        if (&lineup.answered, lineup.mode) != (&last.answered, last.mode) {
+            log::lineup(pool, &lineup, is_blind);
+            self.began[id.index()] = now.unix;
+        }
+        self.lineups[id.index()] = lineup;
+        true
+    }
+
     fn account(&self, pool: usize) -> Account {
-        account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings)
+        let order = |place| self.orders.on(MemberId { pool: PoolId(pool as u32), place: place as u32 });
+        let mut account =
+            account(&self.plan.pools[pool], &self.lineups[pool], self.began[pool], &self.sightings, order);
+        self.retell(PoolId(pool as u32), &mut account);
+        if self.guard.is_blind() { account::frozen(account) } else { account }
     }
 
     fn observed(&self) -> Vec<Observed> {
         self.sightings.iter().map(|sighting| sighting.observed).collect()
-    }
-
-    fn lineup(&self, id: PoolId, pool: &Pool, last: Option<&Lineup>) -> Lineup {
-        let of = |probe: ProbeId| self.sightings[probe.index()].observed.standing();
-        let standings: Vec<Standing> =
-            pool.members.iter().map(|member| member.condition.standing(&of)).collect();
-        if self.is_blind(id) {
-            Lineup::blind(pool, &standings, last)
-        } else {
-            Lineup::of(pool, &standings, self.outlook(id), last)
-        }
     }
 
     fn serials(&self) -> Vec<Serial> {

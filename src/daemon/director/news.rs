@@ -7,6 +7,7 @@
 //!    └──────────── a verdict ───────┴─────────────────────────────────┘
 //! ```
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use super::Director;
 use super::log;
 use crate::config::Check;
+use crate::plan::Plan;
 use crate::snapshot::Outlook;
 use crate::units::{Moment, PoolId, ProbeId};
 
@@ -43,6 +45,19 @@ pub(super) fn patience(check: &Check, news: News) -> Duration {
         News::Prompt | News::Stale => 2 * longer,
     };
     patience.max(LEAST_PATIENCE)
+}
+
+/// How long each probe may have to wait for its turn: for the timeouts of all others, where a check asks one at a time.
+pub(super) fn queues(plan: &Plan) -> Vec<Duration> {
+    let mut lines: HashMap<&str, u32> = HashMap::new();
+    for probe in plan.probes.iter().filter(|probe| probe.check.kind.asks_one_at_a_time()) {
+        *lines.entry(&probe.check.name).or_default() += 1;
+    }
+    let queue = |check: &Check| {
+        let line = lines.get(check.name.as_str()).copied().unwrap_or_default();
+        check.timeout.saturating_mul(line)
+    };
+    plan.probes.iter().map(|probe| queue(&probe.check)).collect()
 }
 
 impl Director {
@@ -77,7 +92,8 @@ impl Director {
     /// There is news of this probe.
     pub(super) fn hear(&mut self, probe: ProbeId, news: News, now: Moment) {
         if let Some(vigil) = &mut self.vigil {
-            let patience = patience(&self.plan.probes[probe.index()].check, news);
+            let check = &self.plan.probes[probe.index()].check;
+            let patience = patience(check, news) + self.queues[probe.index()];
             vigil.hear(probe, patience, now.steady);
         }
         self.note(probe, news);
@@ -102,8 +118,11 @@ impl Director {
         }
     }
 
-    /// Whether a change of somebody in the pool may be near.
+    /// Whether a change of somebody in the pool may be near, or whether nobody can tell.
     pub(super) fn outlook(&self, pool: PoolId) -> Outlook {
+        if self.guard.is_blind() {
+            return Outlook::Unsettled;
+        }
         let mut probes = self.probes[pool.index()].iter();
         if probes.all(|probe| self.sightings[probe.index()].is_settled()) {
             Outlook::Settled

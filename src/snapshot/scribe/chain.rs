@@ -84,7 +84,7 @@ impl<'p> Scribe<'p> {
         let mut draft = self.draft(subject, RecordType::DS);
         push_chain(subject, chain, &mut draft);
         if !self.push_rrset(subject, &mut draft, Some(owner), cut, RecordType::DS) {
-            self.push_soa(subject.fixed, self.table.node(cut).zone, &mut draft);
+            self.push_soa(subject.fixed, self.table.node(cut).zone, None, &mut draft);
         }
         Some(draft)
     }
@@ -151,10 +151,12 @@ impl<'p> Scribe<'p> {
         match end {
             End::TooLong => draft.flags |= YXDOMAIN,
             End::Found(Found::Data(id)) if self.cname(id).is_some() => {} // a loop: the chain is all there is to say
-            End::Found(Found::Data(id)) => self.push_soa(subject.fixed, self.table.node(id).zone, draft),
+            End::Found(Found::Data(id)) => {
+                self.push_soa(subject.fixed, self.table.node(id).zone, None, draft);
+            }
             End::Found(Found::Missing(zone)) => {
                 draft.flags |= NXDOMAIN;
-                self.push_soa(subject.fixed, zone, draft);
+                self.push_soa(subject.fixed, zone, None, draft);
             }
             End::Found(Found::Referral(cut)) => self.push_referral(subject.fixed, cut, draft),
             End::Found(Found::Redirect(_) | Found::Outside) => {}

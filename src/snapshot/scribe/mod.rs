@@ -1,21 +1,20 @@
 //! Writes the answers of one name: its RRsets, the chains that start at it, the delegation that it is.
 
 mod chain;
+mod pool;
 
 use hickory_proto::rr::rdata::{HINFO, HTTPS};
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 
-use crate::config::Policy;
 use crate::name::{self, Name};
 use crate::plan::Plan;
 use crate::snapshot::compile::Sheet;
-use crate::snapshot::draw::{self, Order};
 use crate::snapshot::flags::AA;
-use crate::snapshot::lineup::{Lineup, Mode};
+use crate::snapshot::lineup::Lineup;
 use crate::snapshot::table::{Found, NodeId, Role, Table};
 use crate::snapshot::template::{ANY_OTHER_TYPE, Draft};
-use crate::snapshot::wire::{self, Anchor, Owner, Pointers, Records};
-use crate::units::{MOST_DRAWN, PoolId, Ttl, ZoneId};
+use crate::snapshot::wire::{Anchor, Owner, Pointers, Records};
+use crate::units::{PoolId, Ttl, ZoneId};
 use crate::zone::Record;
 
 /// Writes answers as some lineups have them, and notes which pools it had to ask.
@@ -72,7 +71,7 @@ impl<'p> Scribe<'p> {
         let anchor =
             Anchor { name: self.plan.zones[zone.index()].origin.as_wire(), pointers: Pointers::Noted };
         let mut draft = Draft { flags: AA | rcode, zone, ..Draft::default() };
-        self.push_soa(anchor, zone, &mut draft);
+        self.push_soa(anchor, zone, None, &mut draft);
         draft
     }
 
@@ -98,7 +97,8 @@ impl<'p> Scribe<'p> {
         Draft { record_type: record_type.into(), flags: AA, zone, ..Draft::default() }
     }
 
-    /// Adds the RRset of `id`, owned by the question or by `owner`. False where none of it is answered.
+    /// Adds the RRset of `id`, owned by the question or by `owner`; where nobody of a pool is answered and nobody may
+    /// believe that for long, adds that. False where neither is so: the zone's own NODATA says it.
     fn push_rrset(
         &mut self,
         subject: Subject<'_>,
@@ -107,79 +107,38 @@ impl<'p> Scribe<'p> {
         id: NodeId,
         record_type: RecordType,
     ) -> bool {
-        let records = self.answered(id, record_type);
+        let rrset = self.answered(id, record_type);
+        draft.fails_open |= rrset.fails_open();
+        if rrset.len() == 0 {
+            let most = rrset.most();
+            if most.is_some() {
+                self.push_soa(subject.fixed, self.table.node(id).zone, most, draft);
+            }
+            return most.is_some();
+        }
         let owner = owner.map_or(Owner::Question, Owner::Name);
         let rotates =
-            matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::SRV) && records.len() > 1;
-        draft.window = self.window(id, record_type, records.len());
-        draft.fails_open |= self.fails_open(id, record_type);
+            matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::SRV) && rrset.len() > 1;
+        draft.window = rrset.window();
         if rotates {
-            self.order(id, record_type, &records, draft);
+            rrset.order(draft);
         }
         let mut written = Vec::new();
-        for (_, record) in &records {
+        for record in rrset.records() {
+            let mut single = Records::default();
+            let into = if rotates { &mut single } else { &mut draft.answers };
+            into.push(subject.moving, owner, rrset.ttl(record), &record.rdata);
             if rotates {
-                draft.ring.push(single(subject.moving, owner, record));
-            } else {
-                draft.answers.push(subject.moving, owner, record.ttl, &record.rdata);
+                draft.ring.push(single);
             }
-            let extra = self.addresses_of(subject, record, &mut written);
-            draft.extra.push(extra);
+            draft.extra.push(self.addresses_of(subject, record, &mut written));
         }
         if !rotates {
             draft.additionals = merge(draft.extra.drain(..));
         } else if draft.extra.iter().all(|extra| extra.count == 0) {
             draft.extra.clear();
         }
-        !records.is_empty()
-    }
-
-    /// The records of an RRset that are answered: the lineup's, where it is a pool.
-    fn answered(&mut self, id: NodeId, record_type: RecordType) -> Vec<(usize, &'p Record)> {
-        let mut records = self.sheet.rrset(self.plan, self.table, id, record_type);
-        let Some(pool) = self.sheet.pool(id, record_type) else { return records };
-        self.touched.push(pool);
-        let members = &self.plan.pools[pool.index()].members;
-        let answered = members.iter().zip(&self.lineups[pool.index()].answered);
-        let answered = answered.filter(|(_, presence)| presence.is_some());
-        let answered: Vec<usize> = answered.map(|(member, _)| member.record).collect();
-        records.retain(|(place, _)| answered.contains(place));
-        records
-    }
-
-    /// How a pool's policy chooses, and what it needs to know of each record.
-    fn order(&self, id: NodeId, record_type: RecordType, records: &[(usize, &Record)], draft: &mut Draft) {
-        let Some(pool) = self.sheet.pool(id, record_type).map(|pool| &self.plan.pools[pool.index()]) else {
-            return;
-        };
-        match pool.policy {
-            Policy::RoundRobin | Policy::Failover => {}
-            Policy::Sticky => {
-                draft.order = Order::Sticky;
-                let key = |(_, record): &(usize, &Record)| draw::key(&wire::rdata(&record.rdata));
-                draft.draws = records.iter().map(key).collect();
-            }
-            Policy::Weighted => {
-                draft.order = Order::Weighted;
-                let weight = |(place, _): &(usize, &Record)| {
-                    let member = pool.members.iter().find(|member| member.record == *place);
-                    member.map_or(0, |member| u64::from(member.weight))
-                };
-                draft.draws = records.iter().map(weight).collect();
-            }
-        }
-        draft.window = draft.window.min(MOST_DRAWN as u16);
-    }
-
-    fn fails_open(&self, id: NodeId, record_type: RecordType) -> bool {
-        let pool = self.sheet.pool(id, record_type);
-        pool.is_some_and(|pool| self.lineups[pool.index()].mode == Mode::FailingOpen)
-    }
-
-    fn window(&self, id: NodeId, record_type: RecordType, records: usize) -> u16 {
-        let pool = self.sheet.pool(id, record_type);
-        let most = pool.map_or(u16::MAX, |pool| self.plan.pools[pool.index()].max_answers.get());
-        most.min(records as u16)
+        true
     }
 
     /// The addresses of the host that a record points to (RFC 1035 §3.3.9, §3.3.11, RFC 2782, RFC 9460 §4.1), once a
@@ -230,20 +189,20 @@ impl<'p> Scribe<'p> {
         record_type: RecordType,
         into: &mut Records,
     ) {
-        let records = self.answered(id, record_type);
-        let most = usize::from(self.window(id, record_type, records.len()));
-        for (_, record) in records.into_iter().take(most) {
-            into.push(anchor, Owner::Name(owner), record.ttl, &record.rdata);
+        let rrset = self.answered(id, record_type);
+        for record in rrset.companions() {
+            into.push(anchor, Owner::Name(owner), rrset.ttl(record), &record.rdata);
         }
     }
 
-    fn push_soa(&self, anchor: Anchor<'_>, zone: ZoneId, draft: &mut Draft) {
+    /// Adds a zone's SOA, with the TTL that negative answers have (RFC 2308 §3) or `most`.
+    fn push_soa(&self, anchor: Anchor<'_>, zone: ZoneId, most: Option<Ttl>, draft: &mut Draft) {
         let soa = self.plan.zones[zone.index()].records.iter().find_map(|record| match &record.rdata {
             RData::SOA(soa) => Some((record, soa)),
             _ => None,
         });
         let Some((record, soa)) = soa else { return };
-        let ttl = record.ttl.min(Ttl::new(soa.minimum).unwrap_or(Ttl::MAX));
+        let ttl = record.ttl.min(Ttl::new(soa.minimum).unwrap_or(Ttl::MAX)).min(most.unwrap_or(Ttl::MAX));
         draft.authorities.push(anchor, Owner::Name(&record.spelled), ttl, &record.rdata);
         draft.zone = zone;
     }
@@ -258,7 +217,7 @@ impl<'p> Scribe<'p> {
     /// The parent's side says that the child is not signed, rather than refer to it (RFC 4035 §3.1.4.1).
     fn no_ds(&self, subject: Subject<'_>) -> Draft {
         let mut draft = self.draft(subject, RecordType::DS);
-        self.push_soa(subject.fixed, self.table.node(subject.id).zone, &mut draft);
+        self.push_soa(subject.fixed, self.table.node(subject.id).zone, None, &mut draft);
         draft
     }
 
@@ -280,12 +239,6 @@ impl<'p> Scribe<'p> {
             self.push_addresses(anchor, host, id, &mut draft.additionals);
         }
     }
-}
-
-fn single(anchor: Anchor<'_>, owner: Owner<'_>, record: &Record) -> Records {
-    let mut records = Records::default();
-    records.push(anchor, owner, record.ttl, &record.rdata);
-    records
 }
 
 fn merge(parts: impl Iterator<Item = Records>) -> Records {

@@ -13,7 +13,7 @@
 mod image;
 
 use super::counts::Counts;
-use super::draw::{self, Order, Places};
+use super::draw::{self, Order, Places, Stake};
 use super::flags::QR;
 use super::wire::Records;
 use crate::units::ZoneId;
@@ -27,8 +27,8 @@ pub(crate) const ANY_OTHER_TYPE: u16 = 0;
 pub(crate) struct Answers {
     bytes: Vec<u8>,
     marks: Vec<Mark>,
-    /// Keys or weights of the records of rings that are drawn from.
-    draws: Vec<u64>,
+    /// What is known of the records of rings that are drawn from.
+    stakes: Vec<Stake>,
     relocations: Vec<u32>,
     templates: Vec<Template>,
     /// Where DNAMEs lead, as they are spelled, in wire form.
@@ -53,7 +53,7 @@ pub(crate) struct Template {
     anchor_len: u8,
     untouched_len: u8,
     order: Order,
-    draws: u32,
+    stakes: u32,
     /// Where a DNAME leads: its stretch of the targets, empty where it is none.
     target: (u32, u8),
     start: u32,
@@ -106,8 +106,8 @@ pub(super) struct Draft {
     pub(super) extra: Vec<Records>,
     /// How the records of the ring are chosen.
     pub(super) order: Order,
-    /// What that needs of each record of the ring: nothing, a key, a weight.
-    pub(super) draws: Vec<u64>,
+    /// What that needs to know of each record of the ring, unless it is simply their turn.
+    pub(super) stakes: Vec<Stake>,
     /// Whether a pool in it fails open.
     pub(super) fails_open: bool,
     /// Where a DNAME leads, in wire form; empty where it is none.
@@ -144,8 +144,8 @@ impl Answers {
         let ring = self.add_ring(&draft.ring, draft.window);
         let extra = self.add_ring(&draft.extra, draft.window);
         let (images, image_count) = (self.images.len() as u32, 0);
-        let (draws, target) = (self.draws.len() as u32, self.targets.len() as u32);
-        self.draws.extend_from_slice(&draft.draws);
+        let (stakes, target) = (self.stakes.len() as u32, self.targets.len() as u32);
+        self.stakes.extend_from_slice(&draft.stakes);
         self.targets.extend_from_slice(&draft.target);
         let mut counts = Counts::answers(draft.answers.count);
         counts += Counts::authorities(draft.authorities.count);
@@ -159,7 +159,7 @@ impl Answers {
             anchor_len: anchor_len as u8,
             untouched_len: if serial == NO_SERIAL { anchor_len as u8 } else { 0 },
             order: draft.order,
-            draws,
+            stakes,
             target: (target, draft.target.len() as u8),
             start,
             split: ends[0],
@@ -249,11 +249,12 @@ impl Answers {
     /// stands for the client's network.
     pub(crate) fn choose(&self, template: &Template, turn: u32, network: impl FnOnce() -> u64) -> Places {
         let RingAt { size, window, .. } = template.ring;
-        let draws = || &self.draws[template.draws as usize..template.draws as usize + usize::from(size)];
+        let stakes = || &self.stakes[template.stakes as usize..][..usize::from(size)];
         match template.order {
             Order::Turn => Places::Run(((u64::from(turn) * u64::from(size)) >> 32) as usize, window),
-            Order::Sticky => draw::sticky(draws(), network(), window),
-            Order::Weighted => draw::weighted(draws(), turn, window),
+            Order::Partial => draw::partial(stakes(), turn, window),
+            Order::Sticky => draw::sticky(stakes(), network(), window),
+            Order::Weighted => draw::weighted(stakes(), turn, window),
         }
     }
 
@@ -289,6 +290,11 @@ impl Template {
     /// Whether it is a DNAME's, which the rest of the answer has yet to follow.
     pub(crate) fn redirects(&self) -> bool {
         self.target.1 > 0
+    }
+
+    /// Whether there are records in its answer section: it does not say that there are none.
+    pub(crate) fn has_data(&self) -> bool {
+        self.counts.has_answers() || self.ring.size > 0
     }
 
     /// How much of the question it was compiled against: its last bytes.

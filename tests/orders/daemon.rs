@@ -1,0 +1,186 @@
+//! Orders given to a running server, and what its state directory keeps of them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use onstage::daemon::{Consent, Daemon, Loaded, Refusal, SteeringError};
+use onstage::demo::addresses;
+use onstage::health::{Remark, Word};
+use tokio::net::TcpListener;
+
+use super::draft;
+use crate::harness::{load_site, own_address};
+
+/// Two members that accept connections, and a server that watches them.
+struct Site {
+    state: tempfile::TempDir,
+    members: [IpAddr; 2],
+    _listeners: [TcpListener; 2],
+}
+
+impl Site {
+    async fn new() -> Self {
+        let members = [(); 2].map(|()| own_address());
+        let listen = |member| TcpListener::bind((member, 8140));
+        let listeners = [listen(members[0]).await.unwrap(), listen(members[1]).await.unwrap()];
+        Self {
+            state: tempfile::tempdir().unwrap(),
+            members: members.map(IpAddr::from),
+            _listeners: listeners,
+        }
+    }
+
+    fn load(&self) -> Loaded {
+        let config = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\n[[zone]]\nfile = \"zone\"\n\
+             [check.tcp]\ntcp = {{ port = 8140 }}\n[[pool]]\nname = \"p.example\"\ncheck = \"tcp\"\n",
+            self.state.path().display()
+        );
+        let [first, second] = self.members;
+        let zone = format!(
+            "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A {first}\n@ A {second}\n"
+        );
+        load_site(&[("onstage.toml", &config), ("zone", &zone)])
+    }
+
+    async fn start(&self) -> Daemon {
+        let loaded = self.load();
+        Daemon::start(&loaded.plan, &loaded.network).await.unwrap()
+    }
+
+    fn file(&self) -> String {
+        std::fs::read_to_string(self.state.path().join("state.json")).unwrap()
+    }
+}
+
+async fn answered(server: SocketAddr) -> Vec<IpAddr> {
+    let mut answered = addresses(server, "p.example").await.unwrap();
+    answered.sort();
+    answered
+}
+
+/// Asks until this is answered.
+async fn until_answered(server: SocketAddr, wanted: &[IpAddr]) {
+    let asking = async {
+        while answered(server).await != wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), asking).await.expect("it is answered");
+}
+
+fn root() -> Remark {
+    Remark::new("root").unwrap()
+}
+
+#[tokio::test]
+async fn an_order_holds_at_once_and_after_a_restart() {
+    let site = Site::new().await;
+    let [first, second] = site.members;
+    let daemon = site.start().await;
+    let (steering, server) = (daemon.steering(), daemon.addrs()[0]);
+    assert_eq!(answered(server).await, [first, second]);
+    let whom = second.to_string();
+    let drain = draft(Word::Drain, None);
+    let asked = steering.preview(whom.parse().unwrap(), Some(Word::Drain)).await.unwrap();
+    assert_eq!(answered(server).await, [first, second], "asking changes nothing");
+    let effect = steering.order(whom.parse().unwrap(), drain.clone(), Consent::Asked).await.unwrap();
+    assert_eq!(effect, asked);
+    assert_eq!(answered(server).await, [first], "it holds when it is told so");
+    let both = steering.order(first.to_string().parse().unwrap(), drain, Consent::Asked).await;
+    assert!(matches!(both, Err(SteeringError::Refused(Refusal::Bares(_)))), "{both:?}");
+    daemon.stop().await;
+    let stopped = steering.release(whom.parse().unwrap(), root()).await.unwrap_err();
+    assert_eq!(stopped.to_string(), "the server is stopping");
+
+    let daemon = site.start().await;
+    let (steering, server) = (daemon.steering(), daemon.addrs()[0]);
+    assert_eq!(answered(server).await, [first], "from the first answer");
+    steering.release(whom.parse().unwrap(), root()).await.unwrap();
+    assert_eq!(answered(server).await, [first, second]);
+    daemon.stop().await;
+    assert!(!site.file().contains("orders"), "{}", site.file());
+}
+
+#[tokio::test]
+async fn an_order_ends_on_a_timer() {
+    let site = Site::new().await;
+    let [first, second] = site.members;
+    let daemon = site.start().await;
+    let (steering, server) = (daemon.steering(), daemon.addrs()[0]);
+    let short = draft(Word::Drain, Some(Duration::from_secs(1)));
+    steering.order(second.to_string().parse().unwrap(), short, Consent::Asked).await.unwrap();
+    assert_eq!(answered(server).await, [first]);
+    until_answered(server, &[first, second]).await;
+    daemon.stop().await;
+}
+
+/// A crash loses no order that was written down before it.
+#[tokio::test]
+async fn an_order_is_written_down_at_once() {
+    let site = Site::new().await;
+    let [first, second] = site.members;
+    let daemon = site.start().await;
+    let whom = second.to_string().parse().unwrap();
+    daemon.steering().order(whom, draft(Word::Drain, None), Consent::Asked).await.unwrap();
+    let written = async {
+        while !site.file().contains("kernel update") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), written).await.expect("it is written");
+    let crashed = site.file();
+    daemon.stop().await;
+    std::fs::write(site.state.path().join("state.json"), crashed).unwrap();
+    let daemon = site.start().await;
+    assert_eq!(answered(daemon.addrs()[0]).await, [first]);
+    daemon.stop().await;
+}
+
+/// What cannot be kept is still so: the order holds for this run, and is kept once there is a way.
+#[tokio::test]
+async fn an_order_holds_where_nothing_can_be_written() {
+    let site = Site::new().await;
+    let [first, second] = site.members;
+    let daemon = site.start().await;
+    let (steering, server) = (daemon.steering(), daemon.addrs()[0]);
+    let in_the_way = site.state.path().join("state.json.draft");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let whom = second.to_string().parse().unwrap();
+    steering.order(whom, draft(Word::Drain, None), Consent::Asked).await.unwrap();
+    assert_eq!(answered(server).await, [first]);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    daemon.stop().await;
+    assert!(site.file().contains("kernel update"), "{}", site.file());
+}
+
+#[tokio::test]
+async fn a_foreign_state_file_is_set_aside() {
+    for foreign in [
+        "",
+        "not JSON",
+        "{\"serials\": {}, \"up\": {}, \"orders\": {\"p.example A 192.0.2.1\"",
+        "{\"serials\": {}, \"up\": {}, \"orders\": {\"p.example A 192.0.2.1\": {\"word\": \"burn\"}}}",
+        "{\"serials\": {}, \"up\": {}, \"colour\": \"blue\"}",
+    ] {
+        let site = Site::new().await;
+        let path = |name: &str| Path::new(site.state.path()).join(name);
+        std::fs::write(path("state.json"), foreign).unwrap();
+        let daemon = site.start().await;
+        assert_eq!(answered(daemon.addrs()[0]).await, site.members, "{foreign}");
+        daemon.stop().await;
+        assert_eq!(std::fs::read_to_string(path("state.json.unreadable")).unwrap(), foreign);
+        assert!(site.file().contains("\"up\""), "{}", site.file());
+    }
+}
+
+#[tokio::test]
+async fn a_state_file_from_before_orders_is_read() {
+    let site = Site::new().await;
+    std::fs::write(site.state.path().join("state.json"), "{\"serials\": {\"p.example\": 77}, \"up\": {}}")
+        .unwrap();
+    let daemon = site.start().await;
+    daemon.stop().await;
+    assert!(site.file().contains("\"p.example\": 78"), "{}", site.file());
+}
