@@ -30,6 +30,7 @@ use nix::sys::time::TimeValLike;
 use onstage::daemon::{Daemon, Loaded, Network, load};
 use onstage::demo::{Master, SiteCa, Validity};
 use onstage::health::{Reason, Told, Verdict};
+use onstage::probe::guard::Vouch;
 use onstage::probe::schedule::Ask;
 use onstage::probe::{Finding, Held};
 use onstage::units::ProbeId;
@@ -151,6 +152,12 @@ impl Ask for Watched {
 
     async fn hold(&self, probe: ProbeId) -> Held {
         self.network.hold(probe).await
+    }
+}
+
+impl Vouch for Watched {
+    async fn vouches(&self, guard: SocketAddr) -> bool {
+        self.network.vouches(guard).await
     }
 }
 
