@@ -19,7 +19,8 @@ use super::ca::Identity;
 use super::compiler::{self, Code};
 use super::jrubies::Jrubies;
 
-const BACKLOG: u32 = 64;
+/// Connections that nobody has accepted yet: a frozen master has some, and one that plays thousands has bursts.
+const BACKLOG: u32 = 1024;
 
 /// What a master says to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

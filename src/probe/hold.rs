@@ -30,7 +30,8 @@ const QUIET: Duration = Duration::from_secs(30);
 
 /// Connects, and waits for the end.
 pub async fn hold(prober: &Prober, target: &Target) -> Held {
-    match timeout(prober.timeout(), connect(target.addr)).await {
+    let connected = Box::pin(timeout(prober.timeout(), connect(target.addr))); // needed but for a moment
+    match connected.await {
         Ok(Ok(stream)) => wait(&stream).await,
         Ok(Err(e)) if is_lost(&e) => Held::Lost,
         Ok(Err(_)) | Err(_) => Held::Unfit,
@@ -50,12 +51,12 @@ fn is_lost(e: &io::Error) -> bool {
 }
 
 async fn wait(stream: &TcpStream) -> Held {
-    let (mut piece, mut said) = ([0; PIECE], 0);
+    let mut said = 0;
     while said <= MOST_SAID {
         if stream.readable().await.is_err() {
             return Held::Unfit;
         }
-        match stream.try_read(&mut piece) {
+        match throw_away(stream) {
             Ok(0) => return Held::Lost,
             Ok(length) => said += length,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
@@ -63,4 +64,9 @@ async fn wait(stream: &TcpStream) -> Held {
         }
     }
     Held::Unfit
+}
+
+/// Reads a piece into a buffer that nobody has to keep while nothing is said.
+fn throw_away(stream: &TcpStream) -> io::Result<usize> {
+    stream.try_read(&mut [0; PIECE])
 }

@@ -24,6 +24,7 @@ mod expect;
 pub mod guard;
 mod hold;
 mod http;
+mod known;
 mod load;
 mod postgres;
 mod prober;

@@ -77,15 +77,15 @@ struct Outcome {
     pace: Pace,
 }
 
-/// A question under way. In a box: most members are between two probes most of the time.
+/// A question under way.
 type Asking<'r> = Pin<Box<dyn Future<Output = Answer> + Send + 'r>>;
 
 impl<A: Ask> Round<A> {
-    /// Until nobody listens.
+    /// Until nobody listens. What a probe needs is in a box: most members are between two of them most of the time.
     pub(super) async fn repeat(self) {
         sleep_until(self.first).await;
         let (mut cause, mut belief) = (Cause::Due, Belief::Down);
-        while let Some(outcome) = self.once(cause, belief).await {
+        while let Some(outcome) = Box::pin(self.once(cause, belief)).await {
             belief = self.believe(outcome);
             cause = self.pause(outcome).await;
         }

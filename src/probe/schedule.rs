@@ -116,7 +116,8 @@ impl Schedule {
                     Arc::clone(lone.entry(&probe.check.name).or_insert_with(turn))
                 }),
             };
-            schedule.tasks.spawn(schedule.stop.clone().run_until_cancelled_owned(round.repeat()));
+            let rounds = Box::pin(round.repeat()); // in a box, or it would be there twice
+            schedule.tasks.spawn(schedule.stop.clone().run_until_cancelled_owned(rounds));
         }
         schedule.tasks.close();
         schedule

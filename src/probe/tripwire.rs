@@ -75,7 +75,15 @@ pub(super) fn string<A: Ask>(
     stop: &CancellationToken,
 ) -> Vec<(Option<Arc<Wire<A>>>, Bell)> {
     let bells: Vec<Bell> = probes.iter().map(|_| Bell::default()).collect();
-    let wires: BTreeMap<SocketAddr, Arc<Wire<A>>> = shared(probes)
+    let (shared, without) = share(probes, most());
+    if without > 0 {
+        warn!(
+            held = shared.len(),
+            without,
+            "no idle connection to these members, there are too many: they are probed at their interval alone"
+        );
+    }
+    let wires: BTreeMap<SocketAddr, Arc<Wire<A>>> = shared
         .into_iter()
         .map(|(addr, sharing)| {
             let intervals = sharing.iter().map(|id| probes[id.index()].check.interval);
@@ -98,10 +106,10 @@ pub(super) fn string<A: Ask>(
     probes.iter().map(wire).zip(bells).collect()
 }
 
-/// The probes of each address that gets a connection.
-fn shared(probes: &[Probe]) -> BTreeMap<SocketAddr, Vec<ProbeId>> {
+/// The probes of each address that gets a connection, and how many are left without.
+fn share(probes: &[Probe], most: usize) -> (BTreeMap<SocketAddr, Vec<ProbeId>>, usize) {
     let mut shared: BTreeMap<SocketAddr, Vec<ProbeId>> = BTreeMap::new();
-    let (most, mut without) = (most(), 0_usize);
+    let mut without = 0;
     for (i, probe) in probes.iter().enumerate().filter(|(_, probe)| probe.check.tripwire == Tripwire::On) {
         if shared.len() < most || shared.contains_key(&probe.target) {
             shared.entry(probe.target).or_default().push(ProbeId(i as u32));
@@ -109,14 +117,7 @@ fn shared(probes: &[Probe]) -> BTreeMap<SocketAddr, Vec<ProbeId>> {
             without += 1;
         }
     }
-    if without > 0 {
-        warn!(
-            held = most,
-            without,
-            "too few descriptors for an idle connection to each member: the rest is probed at its interval alone"
-        );
-    }
-    shared
+    (shared, without)
 }
 
 fn most() -> usize {
@@ -134,7 +135,8 @@ impl<A: Ask> Wire<A> {
         }
         let now = Instant::now();
         if state.holding.is_none() && now >= state.not_before {
-            let held = self.stop.clone().run_until_cancelled_owned(Arc::clone(self).hold(now));
+            let held = Box::pin(Arc::clone(self).hold(now));
+            let held = self.stop.clone().run_until_cancelled_owned(held);
             state.holding = Some(self.tasks.spawn(held).abort_handle());
         }
     }
@@ -176,5 +178,38 @@ impl State {
             if lasted { Duration::ZERO } else { (2 * self.rest).clamp(interval, LONGEST_REST * interval) };
         self.not_before = Instant::now() + self.rest;
         self.holding = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::config::{Check, Kind, TcpCheck};
+
+    fn probe(port: u16, tripwire: Tripwire) -> Probe {
+        let (second, one) = (Duration::from_secs(1), NonZeroU32::MIN);
+        let check = Check {
+            name: "tcp".to_owned(),
+            interval: second,
+            timeout: second,
+            recheck: second,
+            fall: one,
+            rise: one,
+            tripwire,
+            kind: Kind::Tcp(TcpCheck { port: std::num::NonZeroU16::MIN }),
+        };
+        Probe { target: ([127, 0, 0, 1], port).into(), server_name: String::new(), check: Arc::new(check) }
+    }
+
+    #[test]
+    fn so_many_addresses_get_a_connection_and_each_gets_one() {
+        let on = |port| probe(port, Tripwire::On);
+        let probes = [on(1), probe(2, Tripwire::Off), on(3), on(1), on(4), on(3), on(5)];
+        let (shared, without) = share(&probes, 2);
+        let ids = |ids: &[u32]| ids.iter().map(|&id| ProbeId(id)).collect::<Vec<_>>();
+        assert_eq!(shared.into_values().collect::<Vec<_>>(), [ids(&[0, 3]), ids(&[2, 5])]);
+        assert_eq!(without, 2);
     }
 }

@@ -14,6 +14,7 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
+use super::known::Knowing;
 use super::tls::provider;
 use crate::config::{Authorities, Verify};
 
@@ -28,8 +29,8 @@ pub(super) fn verifier(
         WebPkiServerVerifier::builder_with_provider(roots, provider()).build().ok()
     };
     Some(match verify {
-        Verify::Full => whole()?,
-        Verify::Chain => Arc::new(Lenient { chain: Some(whole()?), algorithms }),
+        Verify::Full => Knowing::of(whole()?),
+        Verify::Chain => Knowing::of(Arc::new(Lenient { chain: Some(whole()?), algorithms })),
         Verify::Nothing => Arc::new(Lenient { chain: None, algorithms }),
     })
 }
