@@ -1,4 +1,5 @@
-//! How often members are asked, how many verdicts in a row count, whether a connection is held: what is usual for a kind, and what a table says.
+//! How often members are asked, how many verdicts in a row count, whether a connection is held: what is usual for a kind,
+//! and what a table says.
 
 use std::num::NonZeroU32;
 use std::ops::Range;
