@@ -29,7 +29,8 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
-    Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig, VarInt,
+    Connecting, Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig,
+    VarInt,
 };
 use rustls::ServerConfig;
 use tokio::sync::Semaphore;
@@ -121,15 +122,17 @@ impl Acceptor {
             incoming.ignore(); // it comes again by itself
         } else if incoming.remote_address_validated() {
             let Some(seat) = house.clients.seat(addr) else { return incoming.refuse() };
+            let Ok(connecting) = incoming.accept() else { return };
             connections.spawn(async move {
-                let handshake = shake_hands(incoming, &house);
+                let handshake = shake_hands(connecting, &house);
                 let Some(Some(connection)) = seat.leave.run_until_cancelled(handshake).await else { return };
                 seat.heard();
                 converse(connection, seat, house, within).await;
             });
         } else if let Ok(place) = Arc::clone(&self.unproven).try_acquire_owned() {
+            let Ok(connecting) = incoming.accept() else { return }; // most of what is forged ends here
             connections.spawn(async move {
-                let Some(connection) = shake_hands(incoming, &house).await else { return };
+                let Some(connection) = shake_hands(connecting, &house).await else { return };
                 drop(place);
                 match house.clients.seat(addr) {
                     Some(seat) => converse(connection, seat, house, within).await,
@@ -167,8 +170,8 @@ fn transport(within: Within, idle: Duration) -> TransportConfig {
 }
 
 /// Whoever does not manage it is told so by TLS itself, or has left.
-async fn shake_hands(incoming: Incoming, house: &House) -> Option<Connection> {
-    let handshake = timeout(house.idle, incoming);
+async fn shake_hands(connecting: Connecting, house: &House) -> Option<Connection> {
+    let handshake = timeout(house.idle, connecting);
     house.stop.run_until_cancelled(handshake).await?.ok()?.ok()
 }
 
