@@ -18,7 +18,7 @@
 //! | 9000 §8.1.2, 9250 §5.3 | address validation by Retry | while `UNPROVEN` handshakes are under way |
 //! | 9000 §8.1.3 | tokens for later connections | none: clients could be told apart by them (RFC 9250 §7.3) |
 //! | 9000 §9 | connections move to other addresses | they do not: a seat belongs to an address |
-//! | 9000 §10.1 | idle timeout | twice `tcp.idle`: after that time without a query the connection is closed |
+//! | 9000 §10.1 | idle timeout | a little more than `tcp.idle`, after which who is silent is told that it is closed |
 //! | 9001 §4.6.1 | 0-RTT | none is taken |
 //! | 9221 | datagrams | none are taken |
 
@@ -65,6 +65,8 @@ const WINDOW: u32 = 2 * STREAM_WINDOW;
 
 /// Round trips that the last replies have to arrive.
 const LAST_TRIPS: u32 = 4;
+/// How long it may take to tell a silent client that its connection is closed, before it finds that out by itself.
+const TOLD: Duration = Duration::from_secs(5);
 /// How long the last packets have to leave.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -164,7 +166,7 @@ fn transport(within: Within, idle: Duration) -> TransportConfig {
         .stream_receive_window(STREAM_WINDOW.into())
         .receive_window(WINDOW.into())
         .send_window(STREAM_WINDOW.into())
-        .max_idle_timeout(IdleTimeout::try_from(2 * idle).ok()) // who is silent for `idle` is told so, not left
+        .max_idle_timeout(IdleTimeout::try_from(idle.saturating_add(TOLD)).ok())
         .datagram_receive_buffer_size(None);
     transport
 }

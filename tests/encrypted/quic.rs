@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, ReadToEndError};
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, ReadToEndError, TransportConfig};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
@@ -259,11 +259,14 @@ async fn the_most_silent_leaves_for_a_new_client() {
 
 #[tokio::test]
 async fn a_connection_stays_where_it_was_made() {
-    let server = Server::start("tcp = { idle = \"300ms\" }").await;
+    let server = Server::start("").await;
     let endpoint = Endpoint::client(LOOPBACK.parse().unwrap()).unwrap();
+    let mut impatient = TransportConfig::default();
+    impatient.max_idle_timeout(Some(Duration::from_millis(300).try_into().unwrap()));
+    let mut config = config(server.client(&["doq"]));
+    config.transport_config(Arc::new(impatient));
     let addr = server.daemon.all_addrs().doq[0];
-    let connection =
-        endpoint.connect_with(config(server.client(&["doq"])), addr, NAME).unwrap().await.unwrap();
+    let connection = endpoint.connect_with(config, addr, NAME).unwrap().await.unwrap();
     assert_eq!(ask(&connection).await.unwrap(), 1);
     endpoint.rebind(std::net::UdpSocket::bind(LOOPBACK).unwrap()).unwrap();
     assert!(ask(&connection).await.is_err());
