@@ -28,6 +28,8 @@ pub struct Source {
     pub path: PathBuf,
     /// What it says; bytes that are no UTF-8 are replaced.
     pub text: Arc<str>,
+    /// Where each line starts.
+    lines: Vec<usize>,
 }
 
 /// A file among [`Sources`].
@@ -57,9 +59,10 @@ impl<'r> Sources<'r> {
         if let Some(&id) = self.seen.get(path) {
             return Ok(id);
         }
-        let text = String::from_utf8_lossy(&(self.read)(path)?).into();
+        let text: Arc<str> = String::from_utf8_lossy(&(self.read)(path)?).into();
+        let lines = [0].into_iter().chain(text.match_indices('\n').map(|(end, _)| end + 1)).collect();
         let id = SourceId(self.files.len() as u32);
-        self.files.push(Source { path: path.to_owned(), text });
+        self.files.push(Source { path: path.to_owned(), text, lines });
         self.seen.insert(path.to_owned(), id);
         Ok(id)
     }
@@ -67,6 +70,16 @@ impl<'r> Sources<'r> {
     /// A file that was read.
     pub fn get(&self, id: SourceId) -> &Source {
         &self.files[id.0 as usize]
+    }
+}
+
+impl Source {
+    /// The whole lines that a stretch of bytes is in, and the number of the first. Excerpts are of them alone: to look for
+    /// a place in the whole file would take as long as the file is, for each problem.
+    fn lines(&self, span: &Range<usize>) -> (usize, Range<usize>) {
+        let number = |place| self.lines.partition_point(|&start| start <= place);
+        let (first, behind) = (number(span.start), number(span.end));
+        (first, self.lines[first - 1]..self.lines.get(behind).copied().unwrap_or(self.text.len()))
     }
 }
 
@@ -322,17 +335,50 @@ fn excerpt<'a>(
     sources: &'a Sources<'_>,
 ) -> Snippet<'a, Annotation<'a>> {
     let source = sources.get(place.0.source);
-    let annotate = |(at, kind, label): Place<'a>| {
+    let places = || [place].into_iter().chain(beside);
+    let within = |at: &Location| {
         let end = at.span.end.min(source.text.len());
-        let annotation = kind.span(at.span.start.min(end)..end);
+        at.span.start.min(end)..end
+    };
+    let start = places().map(|(at, ..)| within(at).start).min().unwrap_or_default();
+    let end = places().map(|(at, ..)| within(at).end).max().unwrap_or_default();
+    let (number, lines) = source.lines(&(start..end));
+    let annotate = |(at, kind, label): Place<'a>| {
+        let Range { start, end } = within(at);
+        let annotation = kind.span(start - lines.start..end - lines.start);
         if label.is_empty() { annotation } else { annotation.label(label) }
     };
-    let snippet = Snippet::source(&*source.text).path(source.path.to_string_lossy());
-    snippet.annotations([place].into_iter().chain(beside).map(annotate))
+    let snippet = Snippet::source(&source.text[lines.clone()]).line_start(number);
+    snippet.path(source.path.to_string_lossy()).annotations(places().map(annotate))
 }
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_of_bytes_is_in_whole_lines() {
+        for (text, span, number, lines) in [
+            ("", 0..0, 1, ""),
+            ("a", 1..1, 1, "a"),
+            ("a\nbc\n\nd", 0..1, 1, "a\n"),
+            ("a\nbc\n\nd", 1..1, 1, "a\n"),
+            ("a\nbc\n\nd", 3..4, 2, "bc\n"),
+            ("a\nbc\n\nd", 0..3, 1, "a\nbc\n"),
+            ("a\nbc\n\nd", 5..5, 3, "\n"),
+            ("a\nbc\n\nd", 6..7, 4, "d"),
+            ("a\n", 2..2, 2, ""),
+        ] {
+            let mut sources = Sources::new(|_| Ok(text.as_bytes().to_vec()));
+            let id = sources.open(Path::new("x")).unwrap();
+            let (first, found) = sources.get(id).lines(&span);
+            assert_eq!((first, &text[found]), (number, lines), "{span:?} of {text:?}");
+        }
     }
 }

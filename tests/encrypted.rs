@@ -1,6 +1,7 @@
 //! Encrypted DNS over real sockets: the daemon in this process, with a certificate that clients hold it to.
 
 mod https;
+mod quic;
 
 use std::fs;
 use std::io;
@@ -56,7 +57,8 @@ fn site(more: &str) -> tempfile::TempDir {
     );
     fs::create_dir(folder.path().join("state")).unwrap();
     fs::write(folder.path().join("onstage.toml"), config).unwrap();
-    fs::write(folder.path().join("zone"), ZONE).unwrap();
+    let large: Vec<String> = (0..200).map(|i| format!("large TXT {i:0200}\n")).collect();
+    fs::write(folder.path().join("zone"), format!("{ZONE}{}", large.concat())).unwrap();
     certify(folder.path());
     folder
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 5001 | NSID | sent to those who ask, where there is one |
 //! | 6891 | unknown options | ignored |
-//! | 7828 | edns-tcp-keepalive | over TCP and TLS, to those who ask |
+//! | 7828 | edns-tcp-keepalive | over TCP and TLS, to those who ask; over QUIC it is an error (`serve/doq.rs`) |
 //! | 7830, 8467 | padding | on encrypted transports, to those who pad, in blocks of 468 bytes |
 //! | 7871 | client subnet | `sticky` pools are tailored to it; the scope is 0 for all else |
 //! | 7873, 9018 | cookies | see `cookie.rs` |
@@ -25,7 +25,7 @@ const PADDING: u16 = 12;
 const ERROR: u16 = 15;
 
 /// Encrypted replies are multiples of so many bytes (RFC 8467 §4.1).
-pub(crate) const PADDED: usize = 468;
+const PADDED: usize = 468;
 
 /// A query's OPT record.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,8 @@ impl<'q> PlainOpt<'q> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Options<'q> {
     nsid: bool,
-    keepalive: bool,
+    /// Whether it is asked how long the connection will be kept.
+    pub(super) keepalive: bool,
     padding: bool,
     /// The client's cookie, and the server's behind it where the client has one.
     pub(super) cookie: Option<(&'q [u8; 8], &'q [u8])>,

@@ -33,6 +33,7 @@
 //! | 8020 | below a name that does not exist there is nothing | whole | `peers/differential.rs` |
 //! | 8482 | ANY gets one HINFO record | whole | `answer/replay.rs` |
 //! | 8914 | extended errors | 0 (fail-open), 18, 20, 21 | `answer/options.rs` |
+//! | 9250 | DNS over QUIC | whole (`serve/doq.rs`) | `encrypted/quic.rs` |
 //! | 9460 §4.2 | SVCB and HTTPS with addresses of their targets | whole | `answer/hosts.rs` |
 //! | 9471 | glue that does not fit sets TC | whole | `answer/edns.rs` |
 //! | 9715 | replies are not fragmented: 1,232 bytes, no path MTU believed | whole (`serve/bind.rs`) | `answer/edns.rs` |
@@ -57,9 +58,6 @@ use compose::Composer;
 use edns::{Edns, ExtendedError, ReplyOpt};
 use page::Page;
 use query::{Query, Refusal, Subject};
-
-pub(crate) use edns::PADDED;
-pub(crate) use query::HEADER;
 
 pub use compose::truncate;
 pub use subnet::network;
@@ -151,6 +149,11 @@ pub fn answer(
         Some(reply) => Outcome::Reply(reply),
         None => thorough(snapshot, peer, message, turn, reply),
     }
+}
+
+/// Whether a query asks how long its connection will be kept (RFC 7828): over QUIC nobody may (RFC 9250 §5.5.2).
+pub(crate) fn asks_to_be_kept(message: &[u8]) -> bool {
+    matches!(Query::parse(message), Ok((_, Some(edns))) if edns.options.keepalive)
 }
 
 /// Answers whatever there is.

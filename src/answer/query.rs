@@ -14,7 +14,7 @@ pub(super) const REFUSED: u16 = 5;
 pub(super) const BADVERS: u16 = 16;
 
 /// The length of a header.
-pub(crate) const HEADER: usize = 12;
+pub(super) const HEADER: usize = 12;
 
 const CLASS_IN: u16 = 1;
 const CLASS_CH: u16 = 3;

@@ -65,9 +65,8 @@ async fn serve(loaded: Loaded) -> Result<(), StartError> {
 }
 
 fn log_to_stderr() {
-    // hickory writes a line for each query, and for whatever a client does wrong.
-    let usual =
-        || EnvFilter::new("info,hickory_server=error,hickory_net=error,h2=error,h3=error,quinn=error");
+    // They write a line for whatever a client does wrong.
+    let usual = || EnvFilter::new("info,h2=error,h3=error,quinn=error");
     let filter = EnvFilter::try_from_env("ONSTAGE_LOG").unwrap_or_else(|_| usual());
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);

@@ -28,12 +28,12 @@ use crate::answer::Via;
 /// How long accepting rests when the system has no descriptor or memory left.
 const REST: Duration = Duration::from_millis(50);
 
-/// What is spoken within TLS.
+/// What is spoken within TLS or QUIC.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Within {
-    /// DNS, framed as over TCP.
+    /// DNS, framed as over TCP; over QUIC, with a stream for each query.
     Dns,
-    /// HTTP/2 with DNS in it.
+    /// HTTP/2 with DNS in it; over QUIC, HTTP/3.
     Http,
 }
 

@@ -47,6 +47,11 @@ impl Clients {
         Self { limits, guests: Arc::default() }
     }
 
+    /// How many there may be.
+    pub(super) const fn most(&self) -> usize {
+        self.limits.clients.get()
+    }
+
     /// A seat for a client, unless it has too many already.
     pub(super) fn seat(&self, addr: IpAddr) -> Option<Seat> {
         let client = network(addr);

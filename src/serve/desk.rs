@@ -9,6 +9,9 @@ use super::House;
 use super::tcp::{Client, reply_to};
 use crate::answer::Peer;
 
+/// Queries at once on one connection.
+pub(super) const STREAMS: u32 = 100;
+
 /// Answers one client, and knows how long it has been silent.
 pub(super) struct Desk {
     client: Client,
@@ -30,6 +33,7 @@ impl Desk {
         let peer = Peer { addr, via, now: (manner.clock)() };
         let mut framed = Vec::new();
         reply_to(manner.reader.clone().load(), &peer, query, &mut framed);
+        framed.shrink_to_fit(); // it may have to wait until it is taken
         framed
     }
 

@@ -17,8 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::House;
-use super::desk::Desk;
-use super::https::{HEADERS, STREAMS, query, respond};
+use super::desk::{Desk, STREAMS};
+use super::https::{HEADERS, query, respond};
 use super::tcp::Client;
 use crate::answer::MAX_MESSAGE;
 

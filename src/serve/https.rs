@@ -24,8 +24,6 @@ use crate::answer::MAX_MESSAGE;
 const PATH: &str = "/dns-query";
 /// The media type of queries and replies.
 const DNS_MESSAGE: &str = "application/dns-message";
-/// Queries at once on one connection.
-pub(super) const STREAMS: u32 = 100;
 /// The most bytes of headers: a query in a path is hardly longer than 700.
 pub(super) const HEADERS: u32 = 16 * 1024;
 

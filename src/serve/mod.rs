@@ -8,11 +8,15 @@ mod batch;
 mod bind;
 mod clients;
 mod desk;
+mod doq;
 mod envelope;
-mod hickory;
 mod http2;
+mod http3;
 mod https;
 mod limit;
+mod measured;
+mod quic;
+mod room;
 mod tally;
 mod tcp;
 mod tls;
@@ -110,14 +114,18 @@ pub fn start(
             let acceptor = acceptor().encrypted(Arc::clone(&dns), Within::Dns);
             servers.tcp.spawn(acceptor.run(TcpListener::from_std(listener)?));
         }
-        let (tasks, stop) = (&servers.tcp, &servers.stop);
-        let host = hickory::Host { manner: &manner, shown, idle: server.tcp.idle, tasks, stop };
+        let over_quic = |udp, protocol, within| {
+            let acceptor = quic::Acceptor::new(house.clone(), udp, tls::server(shown, protocol), within)?;
+            io::Result::Ok(servers.tcp.spawn(acceptor.run()))
+        };
         for (listener, udp) in doh {
             let acceptor = acceptor().encrypted(Arc::clone(&http), Within::Http);
             servers.tcp.spawn(acceptor.run(TcpListener::from_std(listener)?));
-            host.doh3(udp)?;
+            over_quic(udp, b"h3", Within::Http)?;
         }
-        doq.into_iter().try_for_each(|udp| host.doq(udp))?;
+        for udp in doq {
+            over_quic(udp, b"doq", Within::Dns)?;
+        }
     }
     servers.tcp.close();
     Ok(servers)

@@ -5,7 +5,8 @@
 //! | 7858 §3.1 | a port of its own, TLS from the first byte | whole |
 //! | 7858 §3.2, 8310 §5 | clients may hold the server to its certificate | whole: it is shown as configured |
 //! | 8310 §9 | TLS 1.2 or later | 1.2 and 1.3, on ring |
-//! | 7301 §3.2 | ALPN: "dot", "h2" | whole; who offers none is served, who offers others alone is not |
+//! | 7301 §3.2 | ALPN: "dot", "h2", "h3", "doq" | whole; who offers none is served, who offers others alone is not |
+//! | 9001 §8.1 | ALPN within QUIC | whole: who offers none is not served either |
 //! | 8446 §8 | 0-RTT data can be replayed | none is taken |
 
 use std::sync::Arc;

@@ -1,78 +1,107 @@
-//! DNS over HTTPS, request by request, with HTTP/2 and with HTTP/3; and DNS over QUIC.
+//! DNS over HTTPS, request by request, with HTTP/2 and with HTTP/3.
 
 use data_encoding::BASE64URL_NOPAD;
-use hickory_proto::op::{DnsRequest, DnsRequestOptions, Message};
+use h3::error::ConnectionError;
+use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
-use hickory_server::net::NetError;
-use hickory_server::net::h3::H3ClientStream;
-use hickory_server::net::quic::QuicClientStream;
-use hickory_server::net::xfer::{DnsRequestSender, FirstAnswer};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::client::conn::http2::{SendRequest, handshake};
-use hyper::{Method, Request, StatusCode};
+use hyper::body::{Buf, Bytes};
+use hyper::client::conn::http2;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use quinn::Connection;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::quic::{self, code};
 use super::{NAME, PATIENCE, Server, connect, padded};
 use crate::harness::query;
 
-/// A connection, and what becomes of it.
-async fn http2(server: &Server) -> (SendRequest<Full<Bytes>>, JoinHandle<()>) {
-    let stream = connect(server.daemon.all_addrs().doh[0], &server.client(&["h2"])).await.unwrap();
-    let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    (sender, tokio::spawn(async move { drop(connection.await) }))
+const KIND: &str = "application/dns-message";
+
+/// The sending half of a connection.
+enum Sender {
+    Http2(http2::SendRequest<Full<Bytes>>),
+    Http3(h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>),
 }
 
-/// The status of a request, and what came with it.
-async fn ask(
-    sender: &mut SendRequest<Full<Bytes>>,
-    method: Method,
-    path: &str,
-    kind: &str,
-    body: Vec<u8>,
-) -> (StatusCode, Bytes) {
-    let uri = format!("https://{NAME}{path}");
-    let request = Request::builder().method(method).uri(uri).header("content-type", kind);
-    let response = sender.send_request(request.body(Full::new(body.into())).unwrap());
-    let response = timeout(PATIENCE, response).await.unwrap().unwrap();
-    let status = response.status();
-    if status == StatusCode::OK {
-        assert_eq!(response.headers()["content-type"], "application/dns-message");
-        assert_eq!(response.headers()["cache-control"], "no-store");
+/// A connection, and what becomes of it.
+async fn http2(server: &Server) -> (Sender, JoinHandle<()>) {
+    let stream = connect(server.daemon.all_addrs().doh[0], &server.client(&["h2"])).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    (Sender::Http2(sender), tokio::spawn(async move { drop(connection.await) }))
+}
+
+async fn http3(server: &Server) -> (Sender, JoinHandle<ConnectionError>) {
+    let connection = quic3(server).await;
+    let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection)).await.unwrap();
+    (Sender::Http3(sender), tokio::spawn(async move { driver.wait_idle().await }))
+}
+
+async fn quic3(server: &Server) -> Connection {
+    quic::connect(server.daemon.all_addrs().doh[0], server.client(&["h3"])).await.unwrap()
+}
+
+impl Sender {
+    /// The status of a request, and what came with it.
+    async fn ask(&mut self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> (StatusCode, Bytes) {
+        let uri = format!("https://{NAME}{path}");
+        let request = Request::builder().method(method).uri(uri).header("content-type", kind);
+        let response = match self {
+            Self::Http2(sender) => {
+                let request = request.body(Full::new(body.into())).unwrap();
+                let response = timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap();
+                let (head, body) = response.into_parts();
+                Response::from_parts(head, body.collect().await.unwrap().to_bytes())
+            }
+            Self::Http3(sender) => {
+                let mut stream = sender.send_request(request.body(()).unwrap()).await.unwrap();
+                let _ = stream.send_data(body.into()).await; // not all that is refused is read
+                let _ = stream.finish().await;
+                let response = timeout(PATIENCE, stream.recv_response()).await.unwrap().unwrap();
+                let mut body = Vec::new();
+                while let Some(mut data) = stream.recv_data().await.unwrap() {
+                    body.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+                }
+                response.map(|()| body.into())
+            }
+        };
+        if response.status() == StatusCode::OK {
+            assert_eq!(response.headers()["content-type"], KIND);
+            assert_eq!(response.headers()["cache-control"], "no-store");
+        }
+        (response.status(), response.into_body())
     }
-    (status, response.into_body().collect().await.unwrap().to_bytes())
 }
 
 #[tokio::test]
 async fn each_request_has_its_status() {
-    const KIND: &str = "application/dns-message";
     let server = Server::start("").await;
-    let (mut sender, _connection) = http2(&server).await;
     let asked = padded("p.example", RecordType::A);
     let get = format!("/dns-query?dns={}", BASE64URL_NOPAD.encode(&asked));
     let response = [&asked[..2], &[0x80], &asked[3..]].concat();
-    for (method, path, kind, body, expected) in [
-        (Method::POST, "/dns-query", KIND, asked.clone(), 200),
-        (Method::GET, &get, "", Vec::new(), 200),
-        (Method::POST, "/dns-query", KIND, vec![0; 12], 200), // FORMERR is a reply
-        (Method::POST, "/", KIND, asked.clone(), 404),
-        (Method::POST, "/dns-query", "text/plain", asked.clone(), 415),
-        (Method::POST, "/dns-query", KIND, vec![0; 65_536], 413),
-        (Method::POST, "/dns-query", KIND, asked[..11].to_vec(), 400),
-        (Method::POST, "/dns-query", KIND, response, 400),
-        (Method::GET, "/dns-query", "", Vec::new(), 400),
-        (Method::GET, "/dns-query?dns=%41", "", Vec::new(), 400),
-        (Method::PUT, "/dns-query", KIND, asked.clone(), 405),
-    ] {
-        let length = body.len();
-        let (status, reply) = ask(&mut sender, method.clone(), path, kind, body).await;
-        assert_eq!(status.as_u16(), expected, "{method} {path} {kind} {length}");
-        assert_eq!(!reply.is_empty(), expected == 200, "{method} {path} {kind} {length}");
-        if length == asked.len() && expected == 200 {
-            assert_eq!(reply.len(), 468);
-            assert_eq!(Message::from_vec(&reply).unwrap().answers.len(), 1);
+    for mut sender in [http2(&server).await.0, http3(&server).await.0] {
+        for (method, path, kind, body, expected) in [
+            (Method::POST, "/dns-query", KIND, asked.clone(), 200),
+            (Method::GET, &get, "", Vec::new(), 200),
+            (Method::POST, "/dns-query", KIND, vec![0; 12], 200), // FORMERR is a reply
+            (Method::POST, "/", KIND, asked.clone(), 404),
+            (Method::POST, "/dns-query", "text/plain", asked.clone(), 415),
+            (Method::POST, "/dns-query", KIND, vec![0; 65_536], 413),
+            (Method::POST, "/dns-query", KIND, asked[..11].to_vec(), 400),
+            (Method::POST, "/dns-query", KIND, response.clone(), 400),
+            (Method::GET, "/dns-query", "", Vec::new(), 400),
+            (Method::GET, "/dns-query?dns=%41", "", Vec::new(), 400),
+            (Method::PUT, "/dns-query", KIND, asked.clone(), 405),
+        ] {
+            let length = body.len();
+            let (status, reply) = sender.ask(method.clone(), path, kind, body).await;
+            assert_eq!(status.as_u16(), expected, "{method} {path} {kind} {length}");
+            assert_eq!(!reply.is_empty(), expected == 200, "{method} {path} {kind} {length}");
+            if length == asked.len() && expected == 200 {
+                assert_eq!(reply.len(), 468);
+                assert_eq!(Message::from_vec(&reply).unwrap().answers.len(), 1);
+            }
         }
     }
     server.daemon.stop().await;
@@ -81,53 +110,82 @@ async fn each_request_has_its_status() {
 #[tokio::test]
 async fn who_asks_nothing_is_closed() {
     let server = Server::start("tcp = { idle = \"300ms\" }").await;
-    let (_sender, connection) = http2(&server).await;
-    timeout(PATIENCE, connection).await.expect("it is closed").unwrap();
+    let ((_two, http2), (_three, http3)) = (http2(&server).await, http3(&server).await);
+    timeout(PATIENCE, http2).await.expect("it is closed").unwrap();
+    let end = timeout(PATIENCE, http3).await.expect("it is closed").unwrap();
+    assert!(end.is_h3_no_error(), "{end}");
     server.daemon.stop().await;
 }
 
 #[tokio::test]
 async fn at_the_end_clients_are_told_to_leave() {
     let server = Server::start("").await;
-    let (mut sender, connection) = http2(&server).await;
-    let query = query("p.example", RecordType::A);
-    ask(&mut sender, Method::POST, "/dns-query", "application/dns-message", query).await;
-    server.daemon.stop().await;
-    timeout(PATIENCE, connection).await.expect("it is closed").unwrap();
-}
-
-/// How many answers there are to four questions, one after the other.
-async fn answers(client: &mut impl DnsRequestSender) -> Result<Vec<usize>, NetError> {
-    let mut answers = Vec::new();
-    for (name, record_type) in [
-        ("p.example", RecordType::A),
-        ("www.p.example", RecordType::A),
-        ("mail.p.example", RecordType::MX),
-        ("no.p.example", RecordType::A),
-    ] {
-        let mut message = Message::from_vec(&padded(name, record_type)).unwrap();
-        message.metadata.id = 0;
-        let request = DnsRequest::new(message, DnsRequestOptions::default());
-        let reply = timeout(PATIENCE, client.send_message(request).first_answer()).await.unwrap()?;
-        assert_eq!(reply.as_buffer().len() % 468, 0, "{name}: padded");
-        answers.push(reply.answers.len());
+    let ((mut two, http2), (mut three, http3)) = (http2(&server).await, http3(&server).await);
+    for sender in [&mut two, &mut three] {
+        sender.ask(Method::POST, "/dns-query", KIND, query("p.example", RecordType::A)).await;
     }
-    Ok(answers)
+    server.daemon.stop().await;
+    timeout(PATIENCE, http2).await.expect("it is closed").unwrap();
+    let end = timeout(PATIENCE, http3).await.expect("it is closed").unwrap();
+    assert!(end.is_h3_no_error(), "{end}");
 }
 
 #[tokio::test]
-async fn http3_and_quic_are_served() {
+async fn large_replies_to_many_requests_at_once_all_arrive() {
     let server = Server::start("").await;
-    let addrs = server.daemon.all_addrs();
-    let client = |protocol: &str| (*server.client(&[protocol])).clone();
-    let mut h3 = H3ClientStream::builder()
-        .crypto_config(client("h3"))
-        .build(addrs.doh[0], NAME.into(), "/dns-query".into())
-        .await
-        .unwrap();
-    assert_eq!(answers(&mut h3).await.unwrap(), [1, 2, 2, 0]);
-    let quic = QuicClientStream::builder().crypto_config(client("doq"));
-    let mut quic = quic.build(addrs.doq[0], NAME.into()).await.unwrap();
-    assert_eq!(answers(&mut quic).await.unwrap(), [1, 2, 2, 0]);
+    let (sender, _connection) = http3(&server).await;
+    let Sender::Http3(sender) = sender else { unreachable!() };
+    let asked: Vec<_> = (0..200)
+        .map(|_| {
+            let mut sender = Sender::Http3(sender.clone());
+            let query = query("large.p.example", RecordType::TXT);
+            tokio::spawn(async move { sender.ask(Method::POST, "/dns-query", KIND, query).await })
+        })
+        .collect();
+    for asked in asked {
+        let (status, reply) = timeout(PATIENCE, asked).await.unwrap().unwrap();
+        assert_eq!((status, Message::from_vec(&reply).unwrap().answers.len()), (StatusCode::OK, 200));
+    }
+    server.daemon.stop().await;
+}
+
+/// Frames of HTTP/3 (RFC 9114 §7.2).
+#[tokio::test]
+async fn who_sends_what_takes_too_much_room_has_to_go() {
+    const HEADERS: u8 = 1;
+    const UNKNOWN: u8 = 0x21;
+    let server = Server::start("").await;
+    for (what, opening, piece, pieces) in [
+        ("headers without end", &[HEADERS, 0xc0, 0, 0, 0, 0x40, 0, 0, 0][..], 1000, 200),
+        ("a frame of a kind that nobody knows", &[UNKNOWN, 0xc0, 0, 0, 0, 0x40, 0, 0, 0], 1000, 200),
+        ("the same, byte by byte", &[UNKNOWN, 0xc0, 0, 0, 0, 0x40, 0, 0, 0], 1, 3000),
+    ] {
+        for is_control in [false, true] {
+            let connection = quic3(&server).await;
+            let (mut stream, _other) = if is_control {
+                let mut stream = connection.open_uni().await.unwrap();
+                stream.write_all(&[0, 4, 0]).await.unwrap(); // a control stream, with SETTINGS that set nothing
+                (stream, None)
+            } else {
+                let (stream, other) = connection.open_bi().await.unwrap();
+                (stream, Some(other))
+            };
+            if is_control && opening[0] == HEADERS {
+                continue; // h3 waits for them as for any other
+            }
+            stream.write_all(opening).await.unwrap();
+            let flood = async {
+                for _ in 0..pieces {
+                    if stream.write_all(&vec![0; piece]).await.is_err() {
+                        break;
+                    }
+                    tokio::task::yield_now().await; // in a packet of its own
+                }
+                connection.closed().await
+            };
+            let end = timeout(PATIENCE, flood).await.expect("it is closed");
+            assert_eq!(code(&end), Some(0x107), "{what}, control stream: {is_control}: {end}");
+        }
+    }
     server.daemon.stop().await;
 }

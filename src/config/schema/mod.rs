@@ -76,7 +76,7 @@ pub(super) struct Server {
     pub(super) state_dir: PathBuf,
     /// Longest wait for the first round of probes before anything is answered.
     pub(super) first_round: Pause,
-    /// Limits of TCP connections.
+    /// Limits of connections, over TCP and over QUIC.
     pub(super) tcp: Tcp,
     /// Encrypted DNS; left out: none.
     pub(super) tls: Option<Tls>,
