@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::load::unreadable;
+use super::load::{read_each, unreadable, unusable};
 use crate::config::{Authorities, Config, Credentials, Identity, Located, Shown, Trust, Watched};
-use crate::report::{Code, Problem, Report};
+use crate::report::{Code, Report};
 
 /// Everything that was read. What could not be is in the report, and missing here.
 #[derive(Debug)]
@@ -22,11 +22,11 @@ impl Certificates {
         report: &mut Report,
     ) -> Self {
         let trusts = || config.checks.values().filter_map(|check| check.kind.trust());
-        let mut certificates = Self { bundles: HashMap::new(), watched: Vec::new() };
+        let bundles = trusts().filter_map(|trust| trust.ca_file.as_ref());
+        let bad = (Code::BadCertificate, "members' certificates are checked against it");
+        let bundles = read_each(bundles, read, Authorities::from_pem, bad, report);
+        let mut certificates = Self { bundles, watched: Vec::new() };
         let mut tried = Vec::new();
-        for trust in trusts() {
-            trust.ca_file.iter().for_each(|file| certificates.read_bundle(file, read, report));
-        }
         let server = config.server.tls.iter().map(|tls| (&tls.credentials, "clients are shown it"));
         let checks = trusts().filter_map(|trust| trust.credentials.as_ref());
         for (files, why) in server.chain(checks.map(|files| (files, "members are shown it"))) {
@@ -48,25 +48,6 @@ impl Certificates {
     /// What a check's certificates are judged with.
     pub(super) fn bundle(&self, trust: &Trust) -> Option<&Authorities> {
         self.bundles.get(&trust.ca_file.as_ref()?.value)
-    }
-
-    fn read_bundle(
-        &mut self,
-        file: &Located<PathBuf>,
-        read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
-        report: &mut Report,
-    ) {
-        if self.bundles.contains_key(&file.value) {
-            return;
-        }
-        match read(&file.value).map(|pem| Authorities::from_pem(&pem)) {
-            Ok(Ok(bundle)) => drop(self.bundles.insert(file.value.clone(), bundle)),
-            Ok(Err(e)) => {
-                let why = "members' certificates are checked against it";
-                report.push(unusable(Code::BadCertificate, file, &e, why));
-            }
-            Err(e) => report.push(unreadable(file, &e)),
-        }
     }
 }
 
@@ -94,9 +75,4 @@ fn read_identity(
         report.push(unusable(Code::BadKey, key, &e, "the certificate is proved with it"));
     }
     None
-}
-
-fn unusable(code: Code, file: &Located<PathBuf>, e: &impl std::fmt::Display, why: &str) -> Problem {
-    let message = format!("`{}`: {e}", file.value.display());
-    Problem::error(code, file.at.clone(), message).label(why)
 }

@@ -1,6 +1,7 @@
 //! Reads everything that the config names, and makes a plan of it, or a report of all that is wrong.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -134,37 +135,50 @@ fn read_secrets(
     let Some(file) = file else { return Arc::default() };
     match read(&file.value).map(|text| cookies::read(&String::from_utf8_lossy(&text))) {
         Ok(Ok(secrets)) => return secrets,
-        Ok(Err(why)) => report.push(
-            Problem::error(Code::BadSecret, file.at.clone(), format!("`{}`: {why}", file.value.display()))
-                .label("the secrets of DNS cookies are read from it"),
-        ),
+        Ok(Err(why)) => {
+            report.push(unusable(Code::BadSecret, file, &why, "the secrets of DNS cookies are read from it"));
+        }
         Err(e) => report.push(unreadable(file, &e)),
     }
     Arc::default()
 }
 
-/// The passwords that checks log in with, each file read once.
+/// The passwords that checks log in with.
 fn read_passwords(
     config: &Config,
     read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
     report: &mut Report,
 ) -> HashMap<PathBuf, Password> {
-    let mut passwords = HashMap::new();
-    for file in config.checks.values().filter_map(|check| check.kind.password_file()) {
-        if passwords.contains_key(&file.value) {
+    let files = config.checks.values().filter_map(|check| check.kind.password_file());
+    read_each(files, read, Password::from_file, (Code::BadSecret, "the check logs in with it"), report)
+}
+
+/// What `files` hold, each read once. `bad`: what one is called that holds something else, and what it is for.
+pub(super) fn read_each<'c, T, E: Display>(
+    files: impl Iterator<Item = &'c Located<PathBuf>>,
+    read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    parse: impl Fn(&[u8]) -> Result<T, E>,
+    bad: (Code, &str),
+    report: &mut Report,
+) -> HashMap<PathBuf, T> {
+    let mut held = HashMap::new();
+    for file in files {
+        if held.contains_key(&file.value) {
             continue;
         }
-        match read(&file.value).map(|bytes| Password::from_file(&bytes)) {
-            Ok(Ok(password)) => drop(passwords.insert(file.value.clone(), password)),
-            Ok(Err(e)) => {
-                let message = format!("`{}`: {e}", file.value.display());
-                let problem = Problem::error(Code::BadSecret, file.at.clone(), message);
-                report.push(problem.label("the check logs in with it"));
-            }
+        match read(&file.value).map(|bytes| parse(&bytes)) {
+            Ok(Ok(value)) => drop(held.insert(file.value.clone(), value)),
+            Ok(Err(e)) => report.push(unusable(bad.0, file, &e, bad.1)),
             Err(e) => report.push(unreadable(file, &e)),
         }
     }
-    passwords
+    held
+}
+
+/// `why`: what the file is for.
+pub(super) fn unusable(code: Code, file: &Located<PathBuf>, e: &impl Display, why: &str) -> Problem {
+    let message = format!("`{}`: {e}", file.value.display());
+    Problem::error(code, file.at.clone(), message).label(why)
 }
 
 pub(super) fn unreadable(file: &Located<PathBuf>, e: &io::Error) -> Problem {

@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use hyper::StatusCode;
 use serde::Deserialize;
 
+use super::expect::unexpected;
 use super::{Failure, http};
-use crate::health::{Access, Load, Reason};
+use crate::health::{Access, Load, Reason, Told};
 
 /// The path and query to ask for.
 const PATH: &str = "/status/v1/services/jruby-metrics?level=debug";
@@ -20,8 +22,16 @@ pub(super) fn request() -> http::Request {
     http::Request::get(PATH).reading(BODY)
 }
 
+/// What a reply tells of it.
+pub(super) fn judge(reply: &http::Reply) -> Result<Told, Failure> {
+    if reply.status != StatusCode::OK {
+        return Err(unexpected(reply));
+    }
+    Ok(Told { load: Some(read(reply.whole()?)?), ..Told::default() })
+}
+
 /// Reads the body of a reply.
-pub(super) fn read(body: &[u8]) -> Result<Load, Failure> {
+fn read(body: &[u8]) -> Result<Load, Failure> {
     let service: Service = serde_json::from_slice(body)
         .map_err(|e| Failure::new(Reason::BadReply, format!("no metrics of JRuby: {e}")))?;
     let Experimental { lock, metrics } = service.status.experimental;

@@ -14,7 +14,7 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::known::Knowing;
+use super::known::Known;
 use super::tls::provider;
 use crate::config::{Authorities, Verify};
 
@@ -23,26 +23,33 @@ pub(super) fn verifier(
     verify: Verify,
     authorities: Option<&Authorities>,
 ) -> Option<Arc<dyn ServerCertVerifier>> {
-    let algorithms = provider().signature_verification_algorithms;
-    let whole = || {
+    let chain = || {
         let roots = Arc::clone(&authorities?.0);
-        WebPkiServerVerifier::builder_with_provider(roots, provider()).build().ok()
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build().ok()?;
+        Some(Chain { verifier, known: Known::nothing() })
     };
-    Some(match verify {
-        Verify::Full => Knowing::of(whole()?),
-        Verify::Chain => Knowing::of(Arc::new(Lenient { chain: Some(whole()?), algorithms })),
-        Verify::Nothing => Arc::new(Lenient { chain: None, algorithms }),
-    })
+    let chain = if verify == Verify::Nothing { None } else { Some(chain()?) };
+    let algorithms = provider().signature_verification_algorithms;
+    Some(Arc::new(Verifier { verify, chain, algorithms }))
 }
 
-/// Takes any name, and without a chain any certificate.
+/// Looks at certificates as far as it is told to.
 #[derive(Debug)]
-struct Lenient {
-    chain: Option<Arc<WebPkiServerVerifier>>,
+struct Verifier {
+    verify: Verify,
+    /// `None`: any certificate will do.
+    chain: Option<Chain>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Lenient {
+/// What leads certificates to the site's CA.
+#[derive(Debug)]
+struct Chain {
+    verifier: Arc<WebPkiServerVerifier>,
+    known: Known,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -51,14 +58,17 @@ impl ServerCertVerifier for Lenient {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
-        // The name is looked at last: whoever fails for it alone has passed everything else.
-        match chain.verify_server_cert(certificate, intermediates, name, ocsp, now) {
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            judged => judged,
-        }
+        let Some(Chain { verifier, known }) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        let whole: Vec<_> = [certificate].into_iter().chain(intermediates).collect();
+        known.or_judged(&whole, name, now, || {
+            match verifier.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+                // The name is looked at last: whoever fails for it alone has passed everything else.
+                Err(Error::InvalidCertificate(
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+                )) if self.verify == Verify::Chain => Ok(ServerCertVerified::assertion()),
+                judged => judged,
+            }
+        })
     }
 
     fn verify_tls12_signature(

@@ -43,6 +43,7 @@ pub(super) fn frozen(mut account: Account) -> Account {
     }
     account
 }
+
 /// Since when is said of the last thing in the line: of the order, where there is one.
 fn line(member: &Member, seen: Sighting, order: Option<&Order>, presence: Presence) -> Line {
     let Sighting { observed, since, .. } = seen;

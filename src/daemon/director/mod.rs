@@ -94,6 +94,7 @@ impl Director {
             .zones
             .iter()
             .map(|zone| Lease::start(zone.serial, state.serials.get(&zone.origin.to_string()).copied()));
+        let probes = probes_of_pools(&plan);
         Self {
             compiler: Compiler::new(Arc::clone(&plan)),
             sightings: vec![Sighting::NONE; plan.probes.len()],
@@ -107,8 +108,8 @@ impl Director {
             lineups: Vec::new(),
             began: Vec::new(),
             leases: leases.collect(),
-            pools: pools_of_probes(&plan),
-            probes: probes_of_pools(&plan),
+            pools: pools_of_probes(&probes, plan.probes.len()),
+            probes,
             queues: queues(&plan),
             unknown: plan.probes.iter().filter(|probe| is_awaited(probe)).count(),
             stage: Stage::Rehearsal,
@@ -329,10 +330,12 @@ fn probes_of_pools(plan: &Plan) -> Vec<Vec<ProbeId>> {
     plan.pools.iter().map(probes).collect()
 }
 
-fn pools_of_probes(plan: &Plan) -> Vec<Vec<PoolId>> {
-    let mut pools = vec![Vec::new(); plan.probes.len()];
-    for (id, pool) in plan.pool_ids() {
-        for probe in pool.members.iter().flat_map(|member| member.condition.probes()) {
+/// The same the other way round, for so many probes.
+fn pools_of_probes(probes: &[Vec<ProbeId>], count: usize) -> Vec<Vec<PoolId>> {
+    let mut pools = vec![Vec::new(); count];
+    for (id, probes) in probes.iter().enumerate() {
+        let id = PoolId(id as u32);
+        for probe in probes {
             if pools[probe.index()].last() != Some(&id) {
                 pools[probe.index()].push(id);
             }
