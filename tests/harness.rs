@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Record, RecordType};
@@ -17,6 +18,7 @@ use onstage::probe::schedule::Event;
 use onstage::report::Colour;
 use onstage::snapshot::{Compiler, Lineup, Outlook, Snapshot};
 use onstage::units::{Moment, Serial};
+use tokio::time::Instant;
 
 /// A loopback address that no other test uses, in this process or another. A server that stops and starts again must
 /// find its port free; one that the kernel chose may be given to somebody else meanwhile, but the kernel gives nobody
@@ -113,6 +115,20 @@ pub fn lineup(pool: &Pool, live: &[bool]) -> Lineup {
     let standing = |&live: &bool| if live { Standing::LIVE } else { Standing::Down };
     let standings: Vec<Standing> = live.iter().map(standing).collect();
     Lineup::of(pool, &standings, Outlook::Settled, None)
+}
+
+/// So many seconds after the start, by both clocks.
+pub fn at(seconds: u64) -> Moment {
+    after(Duration::from_secs(seconds))
+}
+
+/// Now, by both clocks, of a test that began then.
+pub fn since(began: Instant) -> Moment {
+    after(began.elapsed())
+}
+
+fn after(steady: Duration) -> Moment {
+    Moment { steady, unix: NOW + steady.as_secs() as u32 }
 }
 
 /// Tells the director what the schedule has to say, as the daemon does.

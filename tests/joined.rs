@@ -12,12 +12,9 @@ use onstage::health::{Reason, Told, Verdict};
 use onstage::plan::{Condition, Plan};
 use onstage::probe::Finding;
 use onstage::snapshot::Reader;
-use onstage::units::{Moment, ProbeId};
+use onstage::units::ProbeId;
 
-use crate::harness::{NOW, ask, load_site, peer, query};
-
-/// No time passes here.
-const AT: Moment = Moment { steady: Duration::ZERO, unix: NOW };
+use crate::harness::{ask, at, load_site, peer, query};
 
 const ZONE: &str = "$ORIGIN puppet.example.org.\n$TTL 30\n@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n\
                     @ A 172.16.1.10\n@ A 172.16.4.26\n\
@@ -99,9 +96,9 @@ impl Stage {
         let (plan, state) = (plan(&pool("puppet.example.org", check)), State::default());
         let mut director = Director::new(Arc::clone(&plan), &state);
         for id in 0..plan.probes.len() {
-            director.judge(ProbeId(id as u32), &finding(Verdict::Pass), AT);
+            director.judge(ProbeId(id as u32), &finding(Verdict::Pass), at(0));
         }
-        let reader = director.open(&state, AT).reader();
+        let reader = director.open(&state, at(0)).reader();
         Self { plan, director, reader }
     }
 
@@ -111,7 +108,7 @@ impl Stage {
             probe.check.name == check && probe.target.ip().to_string() == "172.16.1.10"
         };
         let id = self.plan.probes.iter().position(is_meant).unwrap();
-        self.director.judge(ProbeId(id as u32), &finding(verdict), AT);
+        self.director.judge(ProbeId(id as u32), &finding(verdict), at(0));
     }
 
     fn is_answered(&mut self) -> bool {
@@ -169,10 +166,10 @@ fn what_waits_for_its_first_verdict_is_not_taken_for_granted() {
     let mut director = Director::new(Arc::clone(&plan), &state);
     for id in 0..plan.probes.len() - 1 {
         assert!(!director.is_informed());
-        director.judge(ProbeId(id as u32), &finding(PASS), AT);
+        director.judge(ProbeId(id as u32), &finding(PASS), at(0));
     }
     assert!(!director.is_informed());
-    let mut reader = director.open(&state, AT).reader();
+    let mut reader = director.open(&state, at(0)).reader();
     let query = query("puppet.example.org", RecordType::A);
     let reply = ask(reader.load(), &peer("127.0.0.1", Via::Stream), &mut Rotation::new(0), &query).unwrap();
     assert_eq!(reply[7], 1, "the last probe is one that the second member needs");

@@ -12,9 +12,9 @@ use onstage::health::{Told, Verdict};
 use onstage::plan::Plan;
 use onstage::probe::Finding;
 use onstage::snapshot::Reader;
-use onstage::units::{Moment, ProbeId};
+use onstage::units::ProbeId;
 
-use crate::harness::{NOW, load_site};
+use crate::harness::{at, load_site};
 
 /// The plan of one pool with so many members, 192.0.2.1 and on; `config` has its check and its table.
 fn plan(members: usize, config: &str, ca: &str) -> Arc<Plan> {
@@ -32,11 +32,6 @@ fn plan_with(members: usize, config: &str, files: &[(&str, &str)]) -> Arc<Plan> 
     let mut all = vec![("onstage.toml", config.as_str()), ("zone", zone.as_str())];
     all.extend_from_slice(files);
     load_site(&all).plan
-}
-
-/// So many seconds after the start.
-fn at(seconds: u64) -> Moment {
-    Moment { steady: Duration::from_secs(seconds), unix: NOW + seconds as u32 }
 }
 
 /// A director whose members have all passed, without telling anything.

@@ -13,7 +13,7 @@ use onstage::plan::Plan;
 use onstage::probe::schedule::{Ask, Event, Schedule};
 use onstage::probe::{Finding, Held};
 use onstage::snapshot::{Outlook, Reader};
-use onstage::units::{Moment, ProbeId, Serial, ZoneId};
+use onstage::units::{ProbeId, Serial, ZoneId};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
@@ -23,7 +23,7 @@ mod tripwire;
 mod turns;
 mod unsettled;
 
-use crate::harness::{NOW, ask, load_site, peer, query, take};
+use crate::harness::{ask, load_site, peer, query, since, take};
 
 const INTERVAL: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -143,11 +143,6 @@ fn plan_of(members: &[impl Display]) -> Arc<Plan> {
         "$ORIGIN puppet.example.org.\n$TTL 30\n@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n{members}"
     );
     load_site(&[("onstage.toml", config), ("zone", &zone)]).plan
-}
-
-/// The moment that it is, in a run that began then.
-fn since(began: Instant) -> Moment {
-    Moment { steady: began.elapsed(), unix: NOW + began.elapsed().as_secs() as u32 }
 }
 
 /// The daemon without its sockets.

@@ -11,11 +11,11 @@ use onstage::probe::Finding;
 use onstage::probe::guard::{Vouch, stand};
 use onstage::probe::schedule::{Ask, Event, Schedule};
 use onstage::snapshot::Reader;
-use onstage::units::{Moment, ProbeId, Serial, ZoneId};
+use onstage::units::{ProbeId, Serial, ZoneId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use crate::harness::{NOW, load_site, take};
+use crate::harness::{load_site, since, take};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -132,9 +132,9 @@ impl Watch {
         let guards = plan.guard.addresses.clone();
         let mut director = Director::new(plan, &State::default());
         while !director.is_informed() {
-            take(&mut director, events.recv().await.unwrap(), moment(began));
+            take(&mut director, events.recv().await.unwrap(), since(began));
         }
-        let reader = director.open(&State::default(), moment(began)).reader();
+        let reader = director.open(&State::default(), since(began)).reader();
         let (told, answers) = mpsc::channel(1);
         let interval = director.guard_interval();
         tokio::spawn(stand(guards, Arc::clone(&world), interval, director.suspicion(), told));
@@ -145,12 +145,12 @@ impl Watch {
     pub async fn pass(&mut self, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
-            let now = moment(self.began);
+            let now = since(self.began);
             let pause = self.director.wakes_in(now).unwrap_or(time).min(end - Instant::now());
             tokio::select! {
-                Some(event) = self.events.recv() => take(&mut self.director, event, moment(self.began)),
-                Some(_) = self.answers.recv() => self.director.vouched(moment(self.began)),
-                () = sleep(pause) => drop(self.director.wake(moment(self.began))),
+                Some(event) = self.events.recv() => take(&mut self.director, event, since(self.began)),
+                Some(_) = self.answers.recv() => self.director.vouched(since(self.began)),
+                () = sleep(pause) => drop(self.director.wake(since(self.began))),
             }
         }
     }
@@ -179,8 +179,4 @@ impl Watch {
     pub fn up(&self) -> usize {
         self.director.views().borrow().iter().filter(|observed| observed.is_up()).count()
     }
-}
-
-fn moment(began: Instant) -> Moment {
-    Moment { steady: began.elapsed(), unix: NOW + began.elapsed().as_secs() as u32 }
 }

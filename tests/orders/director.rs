@@ -12,7 +12,7 @@ use onstage::snapshot::{Mode, Reader};
 use onstage::units::{Moment, ProbeId};
 
 use super::draft;
-use crate::harness::{NOW, load_site, logged};
+use crate::harness::{NOW, at, load_site, logged};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -24,11 +24,6 @@ fn plan(pool: &str) -> Arc<Plan> {
     let zone = "$ORIGIN p.example.\n$TTL 30\n@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n\
                 @ A 192.0.2.1\n@ A 192.0.2.2\none A 192.0.2.1\n_x-puppet._tcp SRV 0 5 8140 one\n";
     load_site(&[("onstage.toml", &config), ("zone", zone)]).plan
-}
-
-/// So many seconds after the start.
-fn at(seconds: u64) -> Moment {
-    Moment { steady: Duration::from_secs(seconds), unix: NOW + seconds as u32 }
 }
 
 /// A director whose members have all passed.

@@ -80,22 +80,18 @@ async fn who_waits_for_its_turn_is_not_stale() {
 
     let (plan, state) = (plan_of_catalogs(20), State::default());
     let mut director = Director::new(Arc::clone(&plan), &state);
-    director.open(&state, Moment { steady: Duration::ZERO, unix: NOW });
+    director.open(&state, since(Instant::now()));
     let silent = director.stale();
     let (sender, mut events) = mpsc::channel(16);
     let schedule = Schedule::start(&plan.probes, &Arc::new(Frozen), &sender);
     let began = Instant::now();
     while began.elapsed() < 3600 * Duration::from_secs(1) {
-        let now = || Moment { steady: began.elapsed(), unix: NOW };
         match timeout(Duration::from_secs(10), events.recv()).await {
-            Ok(Some(Event::Found { probe, finding, pace })) => {
-                let _ = pace.send(director.judge(probe, &finding, now()));
-            }
-            Ok(Some(Event::Overdue { probe })) => director.expect(probe, now()),
+            Ok(Some(event)) => take(&mut director, event, since(began)),
             Ok(None) => unreachable!("the schedule runs"),
             Err(_elapsed) => {}
         }
-        director.look(now());
+        director.look(since(began));
         assert_eq!(*silent.borrow(), 0, "after {:?}", began.elapsed());
     }
     schedule.stop().await;
