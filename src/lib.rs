@@ -26,6 +26,8 @@ pub mod answer;
 pub mod probe;
 pub mod serve;
 
+pub mod admin;
+
 pub mod daemon;
 
 pub mod cli;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module's level: it imports only from smaller ones.
-const LEVELS: [(&str, u8); 15] = [
+const LEVELS: [(&str, u8); 16] = [
     ("units", 0),
     ("name", 0),
     ("report", 0),
@@ -16,6 +16,7 @@ const LEVELS: [(&str, u8); 15] = [
     ("answer", 4),
     ("serve", 5),
     ("probe", 5),
+    ("admin", 6),
     ("daemon", 7),
     ("demo", 8),
     ("cli", 9),
