@@ -10,6 +10,7 @@ use onstage::config::{
     VersionFrom, Warning,
 };
 use onstage::daemon::load;
+use onstage::name::Name;
 use onstage::report::{Code, Colour, Report, Sources};
 use onstage::units::Share;
 use proptest::prelude::*;
@@ -96,6 +97,9 @@ fn every_key_has_its_effect() {
     let admin = &config.admin;
     assert_eq!(admin.socket.as_deref(), Some(Path::new("/etc/onstage/control.sock")));
     assert_eq!(admin.http, Some("127.0.0.1:8053".parse().unwrap()));
+    assert_eq!(admin.names, [Name::parse("dns1.example.org").unwrap()]);
+    let token_file = admin.token_file.as_ref().map(|file| file.value.as_path());
+    assert_eq!(token_file, Some(Path::new("/etc/onstage/token")));
     let guard = &config.guard;
     let guards: Vec<SocketAddr> =
         ["172.16.0.1:53", "[2001:db8::1]:22"].iter().map(|addr| addr.parse().unwrap()).collect();

@@ -20,8 +20,11 @@
 
 mod accept;
 mod asked;
+mod caller;
 mod door;
 mod events;
+mod gate;
+mod page;
 mod refused;
 mod router;
 mod running;

@@ -19,6 +19,25 @@ pub struct Status {
     pub pools: Vec<Pool>,
     /// Orders on members that are not in the zones any more. They may come back.
     pub strays: Vec<Stray>,
+    /// What changed last, the newest last; at most 256.
+    pub transitions: Vec<Transition>,
+}
+
+/// Something became something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// When.
+    pub at: u32,
+    /// Who: a pool and its type, or who is probed.
+    pub who: String,
+    /// With which check; `None`: it is a pool.
+    pub check: Option<String>,
+    /// What it was: `up`, `down`, `unknown`; a pool `live` or `failing-open`.
+    pub from: String,
+    /// What it became.
+    pub to: String,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// The process, and what it does as a whole.

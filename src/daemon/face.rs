@@ -87,8 +87,8 @@ impl Running for Face {
     async fn status(&self, whom: Option<Whom>) -> Result<Status, Refused> {
         let view = self.steering.view(whom).await?;
         let server = self.server(&view).await;
-        let View { zones, pools, strays, .. } = view;
-        Ok(Status { server, zones, pools, strays })
+        let View { zones, pools, strays, transitions, .. } = view;
+        Ok(Status { server, zones, pools, strays, transitions })
     }
 
     async fn preview(&self, whom: Whom, word: Option<Word>) -> Result<admin::Effect, Refused> {

@@ -113,7 +113,7 @@ impl Daemon {
         let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let sockets = serve::bind(&plan.server.listen, plan.server.tls.as_ref(), workers)?;
         let user = plan.server.user.as_ref().map(|user| user.value.as_str());
-        let doors = Doors::bind(&plan.admin, user)?;
+        let doors = Doors::bind(&plan.admin, plan.token.as_ref(), user)?;
         if let Some(user) = user {
             user::become_user(user)?;
         }

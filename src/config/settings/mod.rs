@@ -89,12 +89,16 @@ pub struct Server {
 }
 
 /// `[admin]`
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Admin {
     /// The control socket; `None`: nobody steers the server while it runs.
     pub socket: Option<PathBuf>,
     /// The address of the dashboard; `None`: there is none.
     pub http: Option<SocketAddr>,
+    /// The names by which browsers may ask there.
+    pub names: Vec<Name>,
+    /// The token that steers the server there; `None`: nothing does.
+    pub token_file: Option<Located<PathBuf>>,
 }
 
 /// `[guard]`

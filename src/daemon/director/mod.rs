@@ -7,6 +7,7 @@
 mod account;
 mod agreements;
 mod guard;
+mod history;
 mod log;
 mod news;
 mod orders;
@@ -33,6 +34,7 @@ use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::account;
 use agreements::Agreements;
+use history::History;
 use news::{News, patience, queues};
 use orders::Orders;
 use ramps::Ramps;
@@ -53,6 +55,7 @@ pub struct Director {
     tales: Vec<Tale>,
     /// The last verdicts of each probe.
     recents: Vec<Recents>,
+    history: History,
     agreements: Agreements,
     guard: Guard,
     /// Those whom their last verdict would have taken down, and who may not leave yet.
@@ -108,6 +111,7 @@ impl Director {
             sightings: vec![Sighting::NONE; plan.probes.len()],
             agreements: Agreements::new(&plan),
             tales: vec![Tale::default(); plan.probes.len()],
+            history: History::default(),
             recents: vec![Recents::default(); plan.probes.len()],
             guard: guard::guard(&plan),
             waiting: BTreeMap::new(),
@@ -160,6 +164,7 @@ impl Director {
         if before.as_str() != after.as_str() {
             sighting.since = Some(now.unix);
             log::transition(&self.plan.probes[id.index()], before, after, finding);
+            self.history.observed(&self.plan.probes[id.index()], before, after, now.unix);
             self.moved.push(id);
         }
         if before != after {
@@ -319,6 +324,7 @@ impl Director {
         }
         if (&lineup.answered, lineup.mode) != (&last.answered, last.mode) {
             log::lineup(pool, &lineup, is_blind);
+            self.history.turned(pool, last.mode, lineup.mode, now.unix);
             self.began[id.index()] = now.unix;
         }
         self.lineups[id.index()] = lineup;
