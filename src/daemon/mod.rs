@@ -38,7 +38,7 @@ use crate::probe::guard::{self, Vouch};
 use crate::probe::schedule::{Ask, Event, Schedule};
 use crate::serve::{self, Addresses, BindError, Sockets};
 
-use clock::unix_now;
+use clock::unix_time;
 use keeper::Keeper;
 use renew::Renewal;
 
@@ -154,6 +154,11 @@ impl Daemon {
         self.stale.clone()
     }
 
+    /// What became of queries so far.
+    pub fn counts(&self) -> serve::Counts {
+        self.servers.counts()
+    }
+
     /// Reads certificates and their keys again, if they have changed; otherwise that happens every few seconds.
     pub async fn renew(&self) {
         self.renewal.look().await;
@@ -203,7 +208,7 @@ fn open(
     clock: Clock,
 ) -> Result<serve::Servers, StartError> {
     let publisher = director.open(state, clock.now());
-    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, plan.shown.as_ref())?)
+    Ok(serve::start(sockets, publisher.reader(), unix_time, &plan.server, plan.shown.as_ref())?)
 }
 
 fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {

@@ -7,6 +7,7 @@ mod accept;
 mod batch;
 mod bind;
 mod clients;
+mod counts;
 mod desk;
 mod doq;
 mod envelope;
@@ -18,10 +19,12 @@ mod measured;
 mod quic;
 mod room;
 mod tally;
+mod tap;
 mod tcp;
 mod tls;
 mod trouble;
 mod udp;
+mod way;
 
 use std::io;
 use std::sync::Arc;
@@ -33,13 +36,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Server, Shown};
-use crate::snapshot::Reader;
+use crate::snapshot::{Reader, Snapshot};
 
 use accept::Within;
 use limit::Limiter;
+use tally::Tally;
+use tap::{Moments, Tap};
+use way::Way;
 
 pub use bind::{Addresses, BindError, Sockets, bind};
-pub use tally::{Counts, Event};
+pub use counts::{Counted, Counts, Kind, PoolKey};
+pub use tally::{Event, Transport};
 
 /// How long connections may take to end once the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -50,11 +57,14 @@ pub struct Servers {
     udp: udp::Workers,
     tcp: TaskTracker,
     clients: clients::Clients,
+    manner: Manner,
+    /// Those who listen in.
+    outlets: TaskTracker,
     stop: CancellationToken,
 }
 
-/// Seconds of Unix time.
-pub type Clock = fn() -> u32;
+/// Unix time.
+pub type Clock = fn() -> Duration;
 
 /// What holds for every connection, over whatever it comes.
 #[derive(Debug, Clone)]
@@ -72,16 +82,47 @@ struct Manner {
     reader: Reader,
     clock: Clock,
     limiter: Option<Arc<Limiter>>,
+    /// What is counted over streams, by transport.
+    tallies: Arc<[Tally]>,
+    /// Who listens in; `None`: nobody.
+    tap: Option<Tap>,
     /// The CPUs that UDP threads are bound to.
     cpus: Arc<[usize]>,
+}
+
+impl Manner {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(self.reader.clone().load())
+    }
+
+    /// Tells those who listen of a query over a stream, and its reply.
+    fn tell(&self, way: &Way, asked: Duration, query: &[u8], reply: &[u8]) {
+        let Some(tap) = &self.tap else { return };
+        let moments = Moments { asked, answered: (self.clock)() };
+        for _ in 0..tap.tell(way, moments, query, reply) {
+            self.tallies[way.transport as usize].share(Event::Untold);
+        }
+    }
+
+    /// What became of queries over streams.
+    fn counts(&self, snapshot: &Snapshot) -> Counts {
+        let tallies = Transport::ALL.into_iter().zip(&*self.tallies);
+        tallies.map(|(transport, tally)| tally.read(transport, snapshot.roster())).sum()
+    }
+}
+
+/// One for each transport; that of UDP is written by nobody, since each worker has its own.
+fn tallies() -> Arc<[Tally]> {
+    Transport::ALL.iter().map(|_| Tally::default()).collect()
 }
 
 #[cfg(test)]
 impl Manner {
     /// With no zones, at the beginning of time.
     fn for_tests() -> Self {
-        let reader = crate::snapshot::Publisher::new(crate::snapshot::Snapshot::default()).reader();
-        Self { reader, clock: || 0, limiter: None, cpus: Arc::default() }
+        let reader = crate::snapshot::Publisher::new(Snapshot::default()).reader();
+        let clock = || Duration::ZERO;
+        Self { reader, clock, limiter: None, tallies: tallies(), tap: None, cpus: Arc::default() }
     }
 }
 
@@ -98,12 +139,15 @@ pub fn start(
 ) -> io::Result<Servers> {
     let Sockets { udp, tcp, dot, doh, doq } = sockets;
     let limiter = Limiter::new(server.rate_limit).map(Arc::new);
-    let manner = Manner { reader, clock, limiter, cpus: server.cpus.clone().into() };
+    let (outlets, stop) = (TaskTracker::new(), CancellationToken::new());
+    let tap = Tap::open(server, &outlets, &stop);
+    let cpus = server.cpus.clone().into();
+    let manner = Manner { reader, clock, limiter, tallies: tallies(), tap, cpus };
     let udp = udp::Workers::start(udp, &manner)?;
     let clients = clients::Clients::new(server.tcp);
-    let servers = Servers { udp, tcp: TaskTracker::new(), clients, stop: CancellationToken::new() };
+    let servers = Servers { udp, tcp: TaskTracker::new(), clients, manner, outlets, stop };
     let (clients, stop) = (servers.clients.clone(), servers.stop.clone());
-    let house = House { clients, manner: manner.clone(), idle: server.tcp.idle, stop };
+    let house = House { clients, manner: servers.manner.clone(), idle: server.tcp.idle, stop };
     let acceptor = || accept::Acceptor::new(house.clone());
     for listener in tcp {
         servers.tcp.spawn(acceptor().run(TcpListener::from_std(listener)?));
@@ -132,19 +176,30 @@ pub fn start(
 }
 
 impl Servers {
-    /// What became of the UDP datagrams so far.
-    pub fn datagrams(&self) -> Counts {
-        self.udp.counts()
+    /// What became of queries so far, since this process began to answer.
+    pub fn counts(&self) -> Counts {
+        let snapshot = self.manner.snapshot();
+        let mut counts = self.udp.counts(snapshot.roster());
+        counts += self.manner.counts(&snapshot);
+        counts
     }
 
-    /// Answers what has arrived, then closes everything.
-    pub async fn stop(self) {
-        self.stop.cancel();
-        let udp = tokio::task::spawn_blocking(move || self.udp.stop());
-        if timeout(LAST_WORDS, self.tcp.wait()).await.is_err() {
-            self.clients.close_all();
-            self.tcp.wait().await;
+    /// Answers what has arrived, then closes everything; what became of all queries.
+    pub async fn stop(self) -> Counts {
+        let Self { udp, tcp, clients, manner, outlets, stop } = self;
+        stop.cancel();
+        let snapshot = manner.snapshot();
+        let last = Arc::clone(&snapshot);
+        let udp = tokio::task::spawn_blocking(move || udp.stop(last.roster()));
+        if timeout(LAST_WORDS, tcp.wait()).await.is_err() {
+            clients.close_all();
+            tcp.wait().await;
         }
-        let _ = udp.await;
+        let mut counts = udp.await.unwrap_or_default();
+        counts += manner.counts(&snapshot);
+        drop(manner); // nobody can tell those who listen anything any more
+        outlets.close();
+        let _ = timeout(LAST_WORDS, outlets.wait()).await;
+        counts
     }
 }

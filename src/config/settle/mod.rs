@@ -19,7 +19,9 @@ use std::sync::Arc;
 use serde_spanned::Spanned;
 
 use super::schema::{self, File, Pacing};
-use super::settings::{Config, Credentials, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
+use super::settings::{
+    Config, Credentials, Dnstap, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile,
+};
 use super::values::ShareText;
 use crate::report::{Code, Location, Problem, Report, SourceId};
 use crate::units::Share;
@@ -139,6 +141,10 @@ impl Settler<'_> {
                 idle: server.tcp.idle.0,
             },
             tls: server.tls.map(|tls| self.tls(tls)),
+            dnstap: server
+                .dnstap
+                .map(|schema::Dnstap { socket, one_of }| Dnstap { socket: self.folder.join(socket), one_of }),
+            query_log: server.query_log.map(|log| log.one_of),
         }
     }
 
