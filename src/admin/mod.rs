@@ -8,4 +8,6 @@
 //!
 //! Nothing here decides anything: a status is drawn by the director, orders are carried out by it.
 
+pub mod journal;
+pub mod metrics;
 pub mod status;

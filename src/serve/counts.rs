@@ -58,6 +58,11 @@ impl Counts {
         self.0.iter().map(|(what, &count)| (what, count))
     }
 
+    /// How often one thing has happened.
+    pub fn get(&self, what: &Counted) -> u64 {
+        self.0.get(what).copied().unwrap_or_default()
+    }
+
     /// How often something happened, over every transport.
     pub fn of(&self, event: Event) -> u64 {
         self.sum(|what| matches!(what, Counted::Event(_, happened) if *happened == event))
