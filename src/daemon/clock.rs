@@ -28,7 +28,7 @@ impl Clock {
 }
 
 /// Seconds of Unix time, until 2106 (RFC 9018 §4.3 counts as this does).
-fn unix_now() -> u32 {
+pub(super) fn unix_now() -> u32 {
     unix_time().as_secs() as u32
 }
 

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::iter::Sum;
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::tally::{Event, Transport};
+use super::tally::{Event, Tally, Transport};
+use crate::snapshot::Reader;
 
 /// How often each thing has happened. What never has is not in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,26 @@ pub struct PoolKey {
     pub record_type: String,
 }
 
+/// Reads what all who count have counted, while they go on. Clones read the same.
+#[derive(Debug, Clone)]
+pub struct Counter {
+    pub(super) reader: Reader,
+    /// Of each UDP worker.
+    pub(super) workers: Arc<[Arc<Tally>]>,
+    /// Of each transport; that of UDP is written by nobody.
+    pub(super) streams: Arc<[Tally]>,
+}
+
+impl Counter {
+    /// What became of queries so far, since this process began to answer.
+    pub fn read(&self) -> Counts {
+        let snapshot = Arc::clone(self.reader.clone().load());
+        let workers = self.workers.iter().map(|tally| (Transport::Udp, &**tally));
+        let all = workers.chain(Transport::ALL.into_iter().zip(&*self.streams));
+        all.map(|(transport, tally)| tally.read(transport, snapshot.roster())).sum()
+    }
+}
+
 impl Counts {
     /// Adds to what has happened.
     pub(super) fn add(&mut self, what: Counted, count: u64) {
@@ -75,8 +97,8 @@ impl Counts {
 
     /// How many replies had a pool's members.
     pub fn pool(&self, name: &str, record_type: &str) -> u64 {
-        let is = |key: &PoolKey| key.name == name && key.record_type == record_type;
-        self.sum(|what| matches!(what, Counted::Pool(key) if is(key)))
+        let (name, record_type) = (name.to_owned(), record_type.to_owned());
+        self.get(&Counted::Pool(PoolKey { name, record_type }))
     }
 
     fn sum(&self, is_meant: impl Fn(&Counted) -> bool) -> u64 {

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Server, Shown};
-use crate::snapshot::{Reader, Snapshot};
+use crate::snapshot::Reader;
 
 use accept::Within;
 use limit::Limiter;
@@ -44,8 +44,10 @@ use tally::Tally;
 use tap::{Moments, Tap};
 use way::Way;
 
+pub(crate) use clients::{Clients, Seat};
+
 pub use bind::{Addresses, BindError, Sockets, bind};
-pub use counts::{Counted, Counts, Kind, PoolKey};
+pub use counts::{Counted, Counter, Counts, Kind, PoolKey};
 pub use tally::{Event, Transport};
 
 /// How long connections may take to end once the server stops.
@@ -56,7 +58,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Servers {
     udp: udp::Workers,
     tcp: TaskTracker,
-    clients: clients::Clients,
+    clients: Clients,
     manner: Manner,
     /// Those who listen in.
     outlets: TaskTracker,
@@ -69,7 +71,7 @@ pub type Clock = fn() -> Duration;
 /// What holds for every connection, over whatever it comes.
 #[derive(Debug, Clone)]
 struct House {
-    clients: clients::Clients,
+    clients: Clients,
     manner: Manner,
     /// The longest silence (`tcp.idle`).
     idle: Duration,
@@ -91,10 +93,6 @@ struct Manner {
 }
 
 impl Manner {
-    fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(self.reader.clone().load())
-    }
-
     /// Tells those who listen of a query over a stream, and its reply.
     fn tell(&self, way: &Way, asked: Duration, query: &[u8], reply: &[u8]) {
         let Some(tap) = &self.tap else { return };
@@ -102,12 +100,6 @@ impl Manner {
         for _ in 0..tap.tell(way, moments, query, reply) {
             self.tallies[way.transport as usize].share(Event::Untold);
         }
-    }
-
-    /// What became of queries over streams.
-    fn counts(&self, snapshot: &Snapshot) -> Counts {
-        let tallies = Transport::ALL.into_iter().zip(&*self.tallies);
-        tallies.map(|(transport, tally)| tally.read(transport, snapshot.roster())).sum()
     }
 }
 
@@ -120,7 +112,7 @@ fn tallies() -> Arc<[Tally]> {
 impl Manner {
     /// With no zones, at the beginning of time.
     fn for_tests() -> Self {
-        let reader = crate::snapshot::Publisher::new(Snapshot::default()).reader();
+        let reader = crate::snapshot::Publisher::new(crate::snapshot::Snapshot::default()).reader();
         let clock = || Duration::ZERO;
         Self { reader, clock, limiter: None, tallies: tallies(), tap: None, cpus: Arc::default() }
     }
@@ -144,7 +136,7 @@ pub fn start(
     let cpus = server.cpus.clone().into();
     let manner = Manner { reader, clock, limiter, tallies: tallies(), tap, cpus };
     let udp = udp::Workers::start(udp, &manner)?;
-    let clients = clients::Clients::new(server.tcp);
+    let clients = Clients::new(server.tcp);
     let servers = Servers { udp, tcp: TaskTracker::new(), clients, manner, outlets, stop };
     let (clients, stop) = (servers.clients.clone(), servers.stop.clone());
     let house = House { clients, manner: servers.manner.clone(), idle: server.tcp.idle, stop };
@@ -176,30 +168,26 @@ pub fn start(
 }
 
 impl Servers {
-    /// What became of queries so far, since this process began to answer.
-    pub fn counts(&self) -> Counts {
-        let snapshot = self.manner.snapshot();
-        let mut counts = self.udp.counts(snapshot.roster());
-        counts += self.manner.counts(&snapshot);
-        counts
+    /// Reads what becomes of queries.
+    pub fn counter(&self) -> Counter {
+        let (reader, streams) = (self.manner.reader.clone(), Arc::clone(&self.manner.tallies));
+        Counter { reader, workers: self.udp.tallies().into(), streams }
     }
 
     /// Answers what has arrived, then closes everything; what became of all queries.
     pub async fn stop(self) -> Counts {
+        let counter = self.counter();
         let Self { udp, tcp, clients, manner, outlets, stop } = self;
         stop.cancel();
-        let snapshot = manner.snapshot();
-        let last = Arc::clone(&snapshot);
-        let udp = tokio::task::spawn_blocking(move || udp.stop(last.roster()));
+        let udp = tokio::task::spawn_blocking(move || udp.stop());
         if timeout(LAST_WORDS, tcp.wait()).await.is_err() {
             clients.close_all();
             tcp.wait().await;
         }
-        let mut counts = udp.await.unwrap_or_default();
-        counts += manner.counts(&snapshot);
+        let _ = udp.await;
         drop(manner); // nobody can tell those who listen anything any more
         outlets.close();
         let _ = timeout(LAST_WORDS, outlets.wait()).await;
-        counts
+        counter.read()
     }
 }

@@ -26,14 +26,12 @@ use tracing::warn;
 
 use super::Manner;
 use super::batch::{Batch, Wait};
-use super::counts::Counts;
 use super::limit::admit;
 use super::tally::{Event, Tally, Transport};
 use super::tap::{Moments, Tap};
 use super::trouble::Trouble;
 use super::way::Way;
 use crate::answer::{Peer, Rotation, Via, answer};
-use crate::snapshot::Roster;
 
 /// How long a worker waits in recvmmsg(2) before it sleeps, and how long for an interface that is behind. While
 /// queries come in more often than this, it is also how late a stop may be seen.
@@ -101,24 +99,19 @@ impl Workers {
         Ok(())
     }
 
-    /// What became of the datagrams so far; `roster` says what is counted.
-    pub(super) fn counts(&self, roster: &Roster) -> Counts {
-        sum(&self.tallies, roster)
+    /// Where each of them counts what became of its datagrams.
+    pub(super) fn tallies(&self) -> &[Arc<Tally>] {
+        &self.tallies
     }
 
     /// Stops all workers; what has arrived is answered before.
-    pub(super) fn stop(self, roster: &Roster) -> Counts {
-        let Self { threads, tallies, bell } = self;
+    pub(super) fn stop(self) {
+        let Self { threads, bell, .. } = self;
         drop(bell);
         for thread in threads {
             let _ = thread.join();
         }
-        sum(&tallies, roster)
     }
-}
-
-fn sum(tallies: &[Arc<Tally>], roster: &Roster) -> Counts {
-    tallies.iter().map(|tally| tally.read(Transport::Udp, roster)).sum()
 }
 
 /// A thread's belongings.
@@ -217,6 +210,8 @@ fn await_input<const N: usize>(files: [BorrowedFd<'_>; N], timeout: PollTimeout)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::counts::Counts;
+    use crate::snapshot::Roster;
 
     /// A header: a query, or a response.
     const fn header(qr: u8) -> [u8; 12] {
@@ -231,6 +226,13 @@ mod tests {
         (Workers::start(vec![server], &Manner::for_tests()).unwrap(), client)
     }
 
+    /// What they counted until their end.
+    fn counted(workers: Workers) -> Counts {
+        let tallies = workers.tallies().to_vec();
+        workers.stop();
+        tallies.iter().map(|tally| tally.read(Transport::Udp, &Roster::default())).sum()
+    }
+
     #[test]
     fn each_datagram_is_counted_once() {
         let (workers, client) = start();
@@ -240,7 +242,7 @@ mod tests {
         for _ in 0..2 {
             client.recv(&mut [0; 512]).unwrap();
         }
-        let counts = workers.stop(&Roster::default());
+        let counts = counted(workers);
         let [received, dropped, lost] = [Event::Received, Event::Dropped, Event::Lost].map(|e| counts.of(e));
         assert_eq!((received, dropped, lost), (5, 3, 0)); // what is cut off, or empty, is no query either
         assert_eq!(counts.replies("FORMERR"), 2);
@@ -253,13 +255,13 @@ mod tests {
             for _ in 0..200 {
                 client.send(&header(0)).unwrap();
             }
-            assert_eq!(workers.stop(&Roster::default()).replies("FORMERR"), 200);
+            assert_eq!(counted(workers).replies("FORMERR"), 200);
         }
     }
 
     #[test]
     fn idle_workers_wake_up_to_stop() {
         let (workers, _client) = start();
-        assert_eq!(workers.stop(&Roster::default()), Counts::default());
+        assert_eq!(counted(workers), Counts::default());
     }
 }

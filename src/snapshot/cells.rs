@@ -16,7 +16,6 @@ use std::collections::HashMap;
 use hickory_proto::rr::RecordType;
 
 use crate::name::Name;
-use crate::plan::Pool;
 
 /// How many types are told apart: a power of two.
 const TYPES: u16 = 64;
@@ -160,25 +159,23 @@ pub struct Meaning {
 }
 
 impl Roster {
-    /// The cells of `pools`, in their order; `None`: there are no more.
-    pub(super) fn enrol(&mut self, pools: &[Pool]) -> Vec<Option<Cell>> {
-        let known = self.0.iter().cloned().zip(POOLS..);
-        let mut known: HashMap<(Name, RecordType), u16> = known.collect();
-        let mut enrol = |pool: &Pool| {
-            let key = (pool.name.clone(), pool.record_type);
+    /// The cells of `pools`, by name and type, in their order; `None`: there are no more.
+    pub(super) fn enrol(&mut self, pools: impl IntoIterator<Item = (Name, RecordType)>) -> Vec<Option<Cell>> {
+        let mut known: HashMap<(Name, RecordType), u16> = self.0.iter().cloned().zip(POOLS..).collect();
+        let mut enrol = |pool: (Name, RecordType)| {
             let next = POOLS + self.0.len() as u16;
-            let cell = match known.get(&key) {
+            let cell = match known.get(&pool) {
                 Some(&cell) => cell,
                 None if usize::from(next) < Cell::COUNT => {
-                    known.insert(key.clone(), next);
-                    self.0.push(key);
+                    known.insert(pool.clone(), next);
+                    self.0.push(pool);
                     next
                 }
                 None => return None,
             };
             Some(Cell(cell))
         };
-        pools.iter().map(&mut enrol).collect()
+        pools.into_iter().map(&mut enrol).collect()
     }
 
     /// What the cell at a place among all counts; `None`: nothing.
@@ -230,19 +227,8 @@ mod tests {
         assert_eq!(type_at(OTHER - 1), "CAA");
     }
 
-    fn pool(name: &str, record_type: RecordType) -> Pool {
-        Pool {
-            name: Name::parse(name).unwrap(),
-            record_type,
-            members: Vec::new(),
-            policy: crate::config::Policy::RoundRobin,
-            max_answers: std::num::NonZeroU16::MAX,
-            min_live: crate::units::Share::Count(1),
-            fail_open: crate::config::FailOpen::All,
-            ttl_unsettled: crate::units::Ttl::MAX,
-            ramp: std::time::Duration::ZERO,
-            version_grace: std::time::Duration::ZERO,
-        }
+    fn pool(name: &str, record_type: RecordType) -> (Name, RecordType) {
+        (Name::parse(name).unwrap(), record_type)
     }
 
     #[test]
@@ -250,9 +236,9 @@ mod tests {
         let mut roster = Roster::default();
         let [a, b] = ["a.example.org", "b.example.org"].map(|name| pool(name, RecordType::A));
         let six = pool("a.example.org", RecordType::AAAA);
-        let first = roster.enrol(&[a, six]);
-        let second = roster.enrol(&[b, pool("a.example.org", RecordType::AAAA)]);
-        let third = roster.enrol(&[pool("a.example.org", RecordType::A)]);
+        let first = roster.enrol([a, six]);
+        let second = roster.enrol([b, pool("a.example.org", RecordType::AAAA)]);
+        let third = roster.enrol([pool("a.example.org", RecordType::A)]);
         assert_eq!((second[1], third[0]), (first[1], first[0]));
         let meaning = |cell: Option<Cell>| roster.meaning(cell.unwrap().index()).unwrap();
         assert_eq!(meaning(second[0]).pool.unwrap(), "b.example.org");
@@ -264,9 +250,8 @@ mod tests {
     fn there_are_only_so_many_cells() {
         let mut roster = Roster::default();
         let room = Cell::COUNT - usize::from(POOLS);
-        let pools: Vec<Pool> =
-            (0..=room).map(|i| pool(&format!("p{i}.example.org"), RecordType::A)).collect();
-        let cells = roster.enrol(&pools);
+        let pools = (0..=room).map(|i| pool(&format!("p{i}.example.org"), RecordType::A));
+        let cells = roster.enrol(pools);
         assert!(cells[..room].iter().all(Option::is_some) && cells[room].is_none());
         assert_eq!(cells[room - 1].unwrap().index(), Cell::COUNT - 1);
     }

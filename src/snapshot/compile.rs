@@ -51,7 +51,7 @@ impl Compiler {
     pub fn after(plan: Arc<Plan>, before: &Snapshot) -> Self {
         let (mut table, mut sheet) = lay_out(&plan);
         let mut roster = before.roster().clone();
-        sheet.cells = roster.enrol(&plan.pools);
+        sheet.cells = roster.enrol(plan.pools.iter().map(|pool| (pool.name.clone(), pool.record_type)));
         let everyone =
             |pool: &Pool| Lineup::of(pool, &vec![Standing::LIVE; pool.members.len()], Outlook::Settled, None);
         let everyone: Vec<Lineup> = plan.pools.iter().map(everyone).collect();

@@ -45,6 +45,8 @@ pub struct Located<T> {
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[admin]`
+    pub admin: Admin,
     /// `[guard]`
     pub guard: Guard,
     /// `[[zone]]`, in the order of the file.
@@ -88,6 +90,15 @@ pub struct Server {
     pub dnstap: Option<Dnstap>,
     /// `query-log = {…}`: one of so many queries is logged; `None`: none is.
     pub query_log: Option<NonZeroU32>,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admin {
+    /// The control socket; `None`: nobody steers the server while it runs.
+    pub socket: Option<PathBuf>,
+    /// The address of the dashboard; `None`: there is none.
+    pub http: Option<SocketAddr>,
 }
 
 /// `[guard]`
@@ -204,6 +215,18 @@ pub enum Policy {
     Weighted,
     /// The members of the lowest tier that has a live one, in turn.
     Failover,
+}
+
+impl Policy {
+    /// The word for it in the config.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::Sticky => "sticky",
+            Self::Weighted => "weighted",
+            Self::Failover => "failover",
+        }
+    }
 }
 
 /// What a pool answers with fewer live members than `min-live`.

@@ -11,9 +11,11 @@ mod log;
 mod news;
 mod orders;
 mod ramps;
+mod recents;
 mod sighting;
 mod standings;
 mod tales;
+mod view;
 mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,10 +37,12 @@ use agreements::Agreements;
 use news::{News, patience, queues};
 use orders::Orders;
 use ramps::Ramps;
+use recents::Recents;
 use sighting::Sighting;
 use tales::{Presumed, Tale, is_awaited};
 
-pub use orders::{Consent, Effect, Left, Refusal};
+pub use orders::{Effect, Left, Refusal};
+pub use view::View;
 pub use wake::Kept;
 
 /// The state of everything that is probed, and the way to the snapshot.
@@ -48,6 +52,8 @@ pub struct Director {
     compiler: Compiler,
     sightings: Vec<Sighting>,
     tales: Vec<Tale>,
+    /// The last verdicts of each probe.
+    recents: Vec<Recents>,
     agreements: Agreements,
     guard: Guard,
     /// Those whom their last verdict would have taken down, and who may not leave yet.
@@ -79,6 +85,8 @@ pub struct Director {
     stale: watch::Sender<usize>,
     /// What is counted.
     journal: Journal,
+    /// How often something was published, or said of a pool anew.
+    changes: watch::Sender<u64>,
 }
 
 /// Whether anything is answered yet.
@@ -103,6 +111,7 @@ impl Director {
             sightings: vec![Sighting::NONE; plan.probes.len()],
             agreements: Agreements::new(&plan),
             tales: vec![Tale::default(); plan.probes.len()],
+            recents: vec![Recents::default(); plan.probes.len()],
             guard: guard::guard(&plan),
             waiting: BTreeMap::new(),
             suspicion: watch::Sender::new(false),
@@ -122,6 +131,7 @@ impl Director {
             vigil: None,
             stale: watch::Sender::new(0),
             journal: Journal::default(),
+            changes: watch::Sender::new(0),
             plan,
         }
     }
@@ -138,6 +148,7 @@ impl Director {
         self.hear(id, News::Prompt, now);
         let check = &self.plan.probes[id.index()].check.name;
         self.journal.verdict(check, finding.verdict.reason().map(Reason::as_str), finding.latency);
+        self.recents[id.index()].note(finding, now.unix);
         let after = self.heed(id, finding, now);
         let before = self.sightings[id.index()].observed;
         let is_first = before == Observed::Unknown && is_awaited(&self.plan.probes[id.index()]);
@@ -246,6 +257,11 @@ impl Director {
         self.views.subscribe()
     }
 
+    /// News whenever something is published, or said of a pool anew.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
     /// What the next run should know if this one ends without warning.
     pub fn state(&self) -> State {
         let zones = self.plan.zones.iter().zip(&self.leases);
@@ -298,6 +314,7 @@ impl Director {
         }
         let next = self.compiler.recompile(&current, &changed, &self.lineups, &self.serials());
         publisher.publish(next.with_accounts(accounts.into()));
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Draws one lineup anew; whether it is another one.
