@@ -111,6 +111,9 @@ fn every_key_has_its_effect() {
     let addrs = |texts: &[&str]| texts.iter().map(|addr| addr.parse().unwrap()).collect::<Vec<SocketAddr>>();
     assert_eq!(tls.dot, addrs(&["127.0.0.1:853", "[::1]:853"]));
     assert_eq!((&tls.doh, &tls.doq), (&addrs(&["127.0.0.1:443"]), &addrs(&["127.0.0.1:853"])));
+    let dnstap = server.dnstap.as_ref().unwrap();
+    assert_eq!((dnstap.socket.as_path(), dnstap.one_of.get()), (Path::new("/etc/onstage/dnstap.sock"), 20));
+    assert_eq!(server.query_log.unwrap().get(), 1000);
     assert_eq!(config.zones[0].name.as_ref().unwrap().value.to_string(), "puppet.example.org");
     let web = &config.checks["web"];
     assert_eq!((web.interval, web.timeout, web.recheck), (10 * SECOND, 3 * SECOND, SECOND / 4));

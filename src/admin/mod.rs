@@ -24,6 +24,8 @@ mod caller;
 mod door;
 mod events;
 mod gate;
+pub mod journal;
+pub mod metrics;
 mod page;
 mod refused;
 mod router;

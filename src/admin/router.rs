@@ -3,6 +3,7 @@
 //! | route | does | where |
 //! |---|---|---|
 //! | `GET /v1/status` | a [`Status`](super::status::Status); with `?member=` what there is of that member | everywhere |
+//! | `GET /metrics` | the same for Prometheus ([`metrics`](super::metrics)) | everywhere |
 //! | `GET /v1/events` | the same, again and again, as server-sent events | everywhere |
 //! | `GET /v1/preview?member=&order=` | what an order would do | everywhere |
 //! | `GET /v1/access` | whether a token steers the server here | TCP |
@@ -21,7 +22,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Extension, Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -33,6 +34,7 @@ use tokio::net::UnixStream;
 use super::caller::Caller;
 use super::events::{Feed, stream};
 use super::gate::{Gate, by_known_name, with_token};
+use super::metrics::{Format, Process, View, render};
 use super::page;
 use super::{Kind, OrderRequest, Preview, Refused, ReleaseRequest, Running, TAKEOVER};
 use crate::health::{Consent, Draft, Remark};
@@ -71,8 +73,11 @@ pub(super) fn whole<R: Running>(desk: Desk<R>) -> Router {
 }
 
 fn reading<R: Running>() -> Router<Desk<R>> {
-    let routes = Router::new().route("/v1/status", get(status)).route("/v1/events", get(events));
-    routes.route("/v1/preview", get(preview))
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/events", get(events))
+        .route("/v1/preview", get(preview))
+        .route("/metrics", get(metrics))
 }
 
 fn steering<R: Running>() -> Router<Desk<R>> {
@@ -107,6 +112,14 @@ async fn status<R: Running>(
 ) -> Answer {
     let whom = query(which)?.member.map(|member| whom(&member)).transpose()?;
     Ok(json(&desk.running.status(whom).await?))
+}
+
+async fn metrics<R: Running>(State(desk): State<Desk<R>>, headers: HeaderMap) -> Answer {
+    let status = desk.running.status(None).await?;
+    let view = View { status, counters: desk.running.counters(), process: Process::read() };
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accept);
+    Ok(([(header::CONTENT_TYPE, format.content_type())], render(Arc::new(view), format)).into_response())
 }
 
 async fn events<R: Running>(State(desk): State<Desk<R>>) -> Response {

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::serve::{Counted, Counts, Event};
+
 /// A running server at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -129,6 +131,25 @@ pub struct Queries {
     pub lost: u64,
     /// Replies by their rcode's name: `NOERROR`, `NXDOMAIN`, ….
     pub rcodes: BTreeMap<String, u64>,
+}
+
+impl From<&Counts> for Queries {
+    fn from(counts: &Counts) -> Self {
+        let mut rcodes = BTreeMap::new();
+        for (what, count) in counts.iter() {
+            if let Counted::Reply(_, kind) = what {
+                *rcodes.entry(kind.rcode.clone()).or_default() += count;
+            }
+        }
+        Self {
+            received: counts.of(Event::Received),
+            dropped: counts.of(Event::Dropped),
+            truncated: counts.of(Event::Truncated),
+            limited: counts.of(Event::Limited),
+            lost: counts.of(Event::Lost),
+            rcodes,
+        }
+    }
 }
 
 /// A zone that is served.

@@ -40,8 +40,8 @@ use crate::probe::guard::{self, Vouch};
 use crate::probe::schedule::{Ask, Event, Schedule};
 use crate::serve::{self, Addresses, BindError, Sockets};
 
-use clock::unix_now;
-use face::Face;
+use clock::unix_time;
+use face::{Face, Ledger};
 use keeper::Keeper;
 use renew::Renewal;
 
@@ -131,7 +131,8 @@ impl Daemon {
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
         let (steering, commands) = Steering::new(keeper.written());
-        let face = Face::new(steering.clone(), director.changes(), &addrs);
+        let ledger = Ledger { queries: servers.counter(), journal: director.journal().clone() };
+        let face = Face::new(steering.clone(), director.changes(), &addrs, ledger);
         let answers = post_guards(&director, plan, ask, &stop);
         let direction = Direction::new(director, Inbox { events, commands, answers }, clock);
         let direction = direction::start(direction, schedule, keeper, stop.clone())?;
@@ -171,6 +172,11 @@ impl Daemon {
     /// Of how many probes nothing was heard for so long that their verdicts are stale.
     pub fn stale(&self) -> watch::Receiver<usize> {
         self.stale.clone()
+    }
+
+    /// What became of queries so far.
+    pub fn counts(&self) -> serve::Counts {
+        self.servers.counter().read()
     }
 
     /// Reads certificates and their keys again, if they have changed; otherwise that happens every few seconds.
@@ -222,7 +228,7 @@ fn open(
     clock: Clock,
 ) -> Result<serve::Servers, StartError> {
     let publisher = director.open(state, clock.now());
-    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, plan.shown.as_ref())?)
+    Ok(serve::start(sockets, publisher.reader(), unix_time, &plan.server, plan.shown.as_ref())?)
 }
 
 fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {

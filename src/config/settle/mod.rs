@@ -20,7 +20,7 @@ use serde_spanned::Spanned;
 
 use super::schema::{self, File, Pacing};
 use super::settings::{
-    Admin, Config, Credentials, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile,
+    Admin, Config, Credentials, Dnstap, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile,
 };
 use super::values::ShareText;
 use crate::report::{Code, Location, Problem, Report, SourceId};
@@ -154,6 +154,10 @@ impl Settler<'_> {
                 idle: server.tcp.idle.0,
             },
             tls: server.tls.map(|tls| self.tls(tls)),
+            dnstap: server
+                .dnstap
+                .map(|schema::Dnstap { socket, one_of }| Dnstap { socket: self.folder.join(socket), one_of }),
+            query_log: server.query_log.map(|log| log.one_of),
         }
     }
 

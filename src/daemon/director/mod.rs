@@ -27,7 +27,8 @@ use tokio::sync::watch;
 
 use super::cookies;
 use super::state::{Lease, State};
-use crate::health::{Guard, Observed, Pace, Standing, Vigil};
+use crate::admin::journal::Journal;
+use crate::health::{Guard, Observed, Pace, Reason, Standing, Vigil};
 use crate::plan::{MemberId, Plan, Pool};
 use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
@@ -85,6 +86,8 @@ pub struct Director {
     vigil: Option<Vigil>,
     /// How many probes' verdicts are stale.
     stale: watch::Sender<usize>,
+    /// What is counted.
+    journal: Journal,
     /// How often something was published, or said of a pool anew.
     changes: watch::Sender<u64>,
 }
@@ -131,6 +134,7 @@ impl Director {
             due: BTreeSet::new(),
             vigil: None,
             stale: watch::Sender::new(0),
+            journal: Journal::default(),
             changes: watch::Sender::new(0),
             plan,
         }
@@ -146,6 +150,8 @@ impl Director {
     /// Takes one verdict in; when to ask this member again. What follows is to be published.
     pub fn take(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
         self.hear(id, News::Prompt, now);
+        let check = &self.plan.probes[id.index()].check.name;
+        self.journal.verdict(check, finding.verdict.reason().map(Reason::as_str), finding.latency);
         self.recents[id.index()].note(finding, now.unix);
         let after = self.heed(id, finding, now);
         let before = self.sightings[id.index()].observed;
@@ -163,8 +169,10 @@ impl Director {
         let before = std::mem::replace(&mut sighting.observed, after);
         if before.as_str() != after.as_str() {
             sighting.since = Some(now.unix);
-            log::transition(&self.plan.probes[id.index()], before, after, finding);
-            self.history.observed(&self.plan.probes[id.index()], before, after, now.unix);
+            let probe = &self.plan.probes[id.index()];
+            log::transition(probe, before, after, finding);
+            self.history.observed(probe, before, after, now.unix);
+            self.journal.transition(&probe.check.name, after.as_str());
             self.moved.push(id);
         }
         if before != after {
@@ -237,6 +245,11 @@ impl Director {
             Stage::Open(publisher) => publisher,
             Stage::Rehearsal => unreachable!("set above"),
         }
+    }
+
+    /// What it counts.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Who of each pool is answered, by `PoolId`.
@@ -325,6 +338,7 @@ impl Director {
         if (&lineup.answered, lineup.mode) != (&last.answered, last.mode) {
             log::lineup(pool, &lineup, is_blind);
             self.history.turned(pool, last.mode, lineup.mode, now.unix);
+            self.journal.lineup(&pool.name.to_string(), &pool.record_type.to_string());
             self.began[id.index()] = now.unix;
         }
         self.lineups[id.index()] = lineup;
