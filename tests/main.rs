@@ -24,6 +24,7 @@ mod harness;
 mod joined;
 mod killed;
 mod masters;
+mod metrics;
 mod orders;
 mod peers;
 mod postgres;

@@ -57,7 +57,7 @@ impl Histogram {
 
     /// How many were between two bounds, by the upper one in seconds; the last has none.
     pub fn buckets(&self) -> Vec<(f64, u64)> {
-        BOUNDS.into_iter().chain([f64::MAX]).zip(self.counts).collect()
+        BOUNDS.into_iter().chain([f64::INFINITY]).zip(self.counts).collect()
     }
 
     /// How many there are.

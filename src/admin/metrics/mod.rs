@@ -83,14 +83,6 @@ fn families() -> impl Iterator<Item = &'static Family> {
         .flatten()
 }
 
-/// The names of all metrics as they are scraped: a counter's with `_total`.
-pub fn names() -> impl Iterator<Item = String> {
-    families().map(|family| match family.kind {
-        MetricType::Counter => format!("{}_total", family.name),
-        _ => family.name.to_owned(),
-    })
-}
-
 /// All metrics.
 pub fn render(view: Arc<View>, format: Format) -> String {
     let mut registry = Registry::default();

@@ -34,7 +34,7 @@ pub(super) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "onstage_pool_failing_open",
-        help: "Whether too few members are live, so that others are answered as well",
+        help: "Whether too few members are live: fail-open decides who is answered",
         kind: Gauge,
         draw: |view| pools(view, |pool| (pool.mode == Mode::FailingOpen).into()),
     },
