@@ -1,8 +1,9 @@
 // The dashboard: draws each status that the event stream brings. It asks for nothing else, and puts what it is told on the
 // page as text only.
 
+import { clock, keep, make, milliseconds, plural, say, seconds, set, stretch, svg } from './tools.js';
+
 const $ = id => document.getElementById(id);
-const SVG = 'http://www.w3.org/2000/svg';
 const QUIET_AFTER = 6000;         // ms without news until the page says so
 const RETRY = [500, 1000, 2000, 5000];
 const STRIP = 3600;               // the most seconds that a member's strip shows
@@ -14,55 +15,7 @@ let heard = 0;                    // when news came last, by this browser's cloc
 let skew = 0;                     // server's clock minus this browser's, in seconds
 let mayOperate = false;
 
-// ---- small tools
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  set(node, attributes);
-  node.append(...children);
-  return node;
-}
-
-function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) node.removeAttribute(name);
-    else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? '' : value);
-  }
-}
-
-function say(node, text) { if (node.textContent !== text) node.textContent = text; }
-
-// Keeps one child of `parent` for each key of the items, so that focus and what is unfolded stay where they are.
-function keep(parent, items, key, create, update) {
-  const old = new Map([...parent.children].map(node => [node.dataset.key, node])), kept = new Set();
-  let next = parent.firstElementChild;
-  for (const item of items) {
-    const name = key(item);
-    if (kept.has(name)) continue;
-    kept.add(name);
-    let node = old.get(name);
-    if (!node) { node = create(item); node.dataset.key = name; }
-    update(node, item);
-    if (node === next) next = next.nextElementSibling;
-    else parent.insertBefore(node, next);
-  }
-  for (const [name, node] of old) if (!kept.has(name)) node.remove();
-}
-
 const now = () => Date.now() / 1000 + skew;
-const plural = (count, one, many = one + 's') => `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
-
-function stretch(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor(s % 86400 / 3600)} h`;
-}
-
-const clock = unix => new Date(unix * 1000).toLocaleTimeString('en-GB');
-const milliseconds = ms => ms === undefined ? '' : ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-
 // ---- what a status says
 
 const poolKey = pool => `${pool.name} ${pool.record_type}`;
@@ -108,12 +61,6 @@ function alerts(status) {
 }
 
 // ---- drawing
-
-function svg(tag, attributes) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
 
 // Latencies of the last verdicts, the newest at the right; a fail is as high as there is room.
 function drawPlot(plot, recent) {
@@ -338,15 +285,6 @@ async function post(path, body) {
   const reply = await fetch(`v1/${path}`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token()}` }, body: JSON.stringify(body) });
   const said = await reply.json().catch(() => ({}));
   return { ok: reply.ok, status: reply.status, kind: said.kind, error: said.error ?? `the server says ${reply.status}`, warning: said.warning };
-}
-
-// The seconds in "2h" or "1h 30m"; undefined where nothing is said, null where it makes no sense.
-function seconds(text) {
-  if (!text.trim()) return undefined;
-  const units = { s: 1, sec: 1, m: 60, min: 60, h: 3600, d: 86400 };
-  const parts = [...text.matchAll(/(\d+)\s*([a-z]+)\s*/gy)];
-  const known = parts.length && parts.map(part => part[0]).join('') === text && parts.every(part => part[2] in units);
-  return known ? parts.reduce((sum, part) => sum + part[1] * units[part[2]], 0) : null;
 }
 
 function askFor(word, pool, member) {
