@@ -22,6 +22,7 @@ use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
 use crate::zone::Zone;
 
 pub use build::build;
+pub use near::Near;
 pub use origin::Origin;
 pub use whom::{BadWhom, Whom};
 

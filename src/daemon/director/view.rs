@@ -105,6 +105,7 @@ impl Director {
             settled: lineup.outlook == Outlook::Settled,
             since: self.began[id.index()],
             min_live: pool.min_live.of(pool.members.len()),
+            size: pool.members.len(),
             answered: lineup.count(),
             ttl: lineup.most_kept(pool).map_or(pool.ttl, |most| pool.ttl.min(most)).seconds(),
             versions: self.agreements.told(id),
