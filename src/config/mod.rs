@@ -11,6 +11,7 @@ mod authorities;
 mod decode;
 mod identity;
 mod password;
+mod pem;
 mod schema;
 mod settings;
 mod settle;
