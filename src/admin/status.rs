@@ -21,7 +21,8 @@ pub struct Status {
     pub pools: Vec<Pool>,
     /// Orders on members that are not in the zones any more. They may come back.
     pub strays: Vec<Stray>,
-    /// What changed last, the newest last; at most 256.
+    /// What changed last, the newest last; at most 256. Left out by versions that do not remember.
+    #[serde(default)]
     pub transitions: Vec<Transition>,
 }
 
