@@ -1,6 +1,8 @@
 //! Words to calls, results to exit codes.
 
 mod check;
+mod log;
+mod manual;
 mod probe;
 mod serve;
 mod words;
@@ -33,25 +35,18 @@ pub fn run() -> ExitCode {
         }
     };
     match words.command {
-        Command::Serve { config } => serve::run(&config.path),
+        Command::Serve { config, log } => serve::run(&config.path, log),
         Command::Check { config, defaults } => check::run(&config.path, defaults),
         Command::Probe { config, what } => probe::run(&config.path, what.as_deref()),
         Command::Demo { once } => demo::run(once),
         Command::Completions { shell } => completions(shell),
-        Command::Man => man(),
+        Command::Man { page } => manual::run(page),
     }
 }
 
 fn completions(shell: clap_complete::Shell) -> ExitCode {
     clap_complete::generate(shell, &mut Words::command(), "onstage", &mut std::io::stdout());
     ExitCode::SUCCESS
-}
-
-fn man() -> ExitCode {
-    match words::man(&mut std::io::stdout()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(NO),
-    }
 }
 
 /// Loads a config; what is wrong or worth a look goes to standard error.

@@ -11,6 +11,7 @@ mod authorities;
 mod decode;
 mod identity;
 mod password;
+pub mod reference;
 mod schema;
 mod settings;
 mod settle;

@@ -15,6 +15,7 @@ mod director;
 mod keeper;
 mod load;
 mod network;
+mod pulse;
 mod renew;
 mod state;
 mod steering;
@@ -47,6 +48,7 @@ pub use direction::{Direction, Inbox};
 pub use director::{Consent, Director, Effect, Kept, Left, Refusal};
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
+pub use pulse::Pulse;
 pub use state::{Lease, Read, State, StateFile};
 pub use steering::{Steering, SteeringError};
 
@@ -86,6 +88,7 @@ pub struct Daemon {
     addrs: Addresses,
     views: watch::Receiver<Vec<Observed>>,
     steering: Steering,
+    pulse: Pulse,
     stale: watch::Receiver<usize>,
     servers: serve::Servers,
     /// Hears of the end of the director's thread.
@@ -121,12 +124,13 @@ impl Daemon {
         let stop = CancellationToken::new();
         let (steering, commands) = Steering::new();
         let answers = post_guards(&director, plan, ask, &stop);
-        let direction = Direction::new(director, Inbox { events, commands, answers }, clock);
+        let (pulse, beats) = Pulse::new();
+        let direction = Direction::new(director, Inbox { events, commands, answers, beats }, clock);
         let direction = direction::start(direction, schedule, keeper, stop.clone())?;
         let renewal = Renewal::new(&plan.watched);
         tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.clone().run()));
         let stop = stop.drop_guard();
-        Ok(Self { addrs, views, steering, stale: silent, servers, direction, renewal, stop })
+        Ok(Self { addrs, views, steering, pulse, stale: silent, servers, direction, renewal, stop })
     }
 
     /// The addresses it answers on over UDP and TCP.
@@ -147,6 +151,11 @@ impl Daemon {
     /// The way to give orders while it runs.
     pub fn steering(&self) -> Steering {
         self.steering.clone()
+    }
+
+    /// Whether who directs it is there.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Of how many probes nothing was heard for so long that their verdicts are stale.

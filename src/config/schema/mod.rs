@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 
+use documented::{Documented, DocumentedFields};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
@@ -27,11 +28,11 @@ use serde_spanned::Spanned;
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use catalog::{PuppetCatalog, VersionFrom};
-pub(super) use check::Check;
+pub(super) use check::{Check, TcpConnect};
 pub(super) use encrypted::{TlsKeys, Verify};
 pub(super) use exec::{Exec, Warning};
 pub(super) use guard::Guard;
-pub(super) use http::{Http, Https, Puppet3, RequestKeys};
+pub(super) use http::{Http, Https, Puppet3, RequestKeys, Tls as TlsHandshake};
 pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
 pub(super) use postgres::{Encryption, Postgres, Role};
@@ -50,7 +51,7 @@ pub(super) struct File {
 }
 
 /// `[server]`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct Server {
     /// Addresses for UDP and TCP.
@@ -104,7 +105,7 @@ impl Default for Server {
 }
 
 /// `[server] rate-limit`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct RateLimit {
     /// UDP replies a second to one IPv4 /24 or IPv6 /56; 0: no limit. Clients with a valid cookie are not counted.
@@ -120,7 +121,7 @@ impl Default for RateLimit {
 }
 
 /// `[server] tcp`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct Tcp {
     /// Connections at once.
@@ -138,7 +139,7 @@ impl Default for Tcp {
 }
 
 /// `[[zone]]`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Zone {
     /// Its name; left out: the owner of the file's SOA.

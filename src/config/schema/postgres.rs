@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
+use documented::{Documented, DocumentedFields};
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
@@ -29,7 +30,9 @@ encrypted! {
 }
 
 /// `role`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Documented, DocumentedFields,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) enum Role {
     /// Either.
@@ -42,7 +45,9 @@ pub(in crate::config) enum Role {
 }
 
 /// `tls`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Documented, DocumentedFields,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) enum Encryption {
     /// No TLS.
