@@ -15,6 +15,7 @@ mod answer;
 mod architecture;
 mod cli;
 mod config;
+mod docs;
 mod encrypted;
 mod exec;
 mod fixtures;

@@ -63,14 +63,18 @@ label = "puppet1""#;
 /// One table. `told`: in which table each key was explained first, so that it is explained once.
 fn tell(page: &mut Roff, table: &Table, told: &mut HashMap<(String, &'static str), &'static str>) {
     page.control("SS", [table.heading]);
-    let about = beyond_the_name(&one_line(table.about));
-    if !about.is_empty() {
-        page.text(marked(&about));
-    }
+    let mut about = vec![beyond_the_name(&one_line(table.about))];
     if !table.usual.is_empty() {
         let usual: Vec<String> =
             table.usual.iter().map(|(key, value)| format!("`{key} = {value}`")).collect();
-        page.control("PP", []).text(marked(&format!("Usual for this kind: {}.", usual.join(", "))));
+        about.push(format!("Usual for this kind: {}.", usual.join(", ")));
+    }
+    about.retain(|paragraph| !paragraph.is_empty());
+    for (i, paragraph) in about.iter().enumerate() {
+        if i > 0 {
+            page.control("PP", []);
+        }
+        page.text(marked(paragraph));
     }
     for key in &table.keys {
         head(page, key);
