@@ -11,6 +11,7 @@
     reason = "a test stops at the first surprise, and says loudly what it skips"
 )]
 
+mod admin;
 mod answer;
 mod architecture;
 mod cli;

@@ -140,7 +140,9 @@ pub struct Pool {
     pub since: u32,
     /// Fewer live members than this: it fails open.
     pub min_live: usize,
-    /// How many members are answered.
+    /// How many members it has, whether they are shown here or not.
+    pub size: usize,
+    /// How many of them are answered.
     pub answered: usize,
     /// The TTL that its records are answered with now, in seconds.
     pub ttl: u32,
@@ -148,7 +150,7 @@ pub struct Pool {
     pub versions: Option<String>,
     /// Queries for it since the start.
     pub queries: u64,
-    /// Its members, in the order of the zone file.
+    /// Its members, in the order of the zone file; of those that were asked for.
     pub members: Vec<Member>,
 }
 

@@ -40,6 +40,7 @@ pub fn tables() -> Vec<Table> {
         table::<schema::RateLimit>("[server.rate-limit]", &schema::RateLimit::default()),
         table::<schema::Tcp>("[server.tcp]", &schema::Tcp::default()),
         table::<schema::Tls>("[server.tls]", &Nothing {}),
+        table::<schema::Admin>("[admin]", &schema::Admin::usual()),
         table::<schema::Guard>("[guard]", &schema::Guard::default()),
         table::<schema::Zone>("[[zone]]", &Nothing {}),
         table::<schema::Pool>("[[pool]]", &schema::PoolDefaults::default())
@@ -122,7 +123,7 @@ impl Table {
 }
 
 /// `RoundRobin` as it is written.
-fn kebab(word: &str) -> String {
+pub(crate) fn kebab(word: &str) -> String {
     let mut kebab = String::new();
     for c in word.chars() {
         if c.is_uppercase() && !kebab.is_empty() {

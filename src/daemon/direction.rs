@@ -21,9 +21,8 @@ use tracing::error;
 
 use super::clock::Clock;
 use super::director::{Director, Kept};
-use super::keeper::Keeper;
+use super::keeper::{Edition, Keeper};
 use super::pulse::Beat;
-use super::state::State;
 use super::steering::Command;
 use super::{WAITING_VERDICTS, cookies};
 use crate::health::Observed;
@@ -69,7 +68,7 @@ pub struct Direction {
     clock: Clock,
     inbox: Inbox,
     views: watch::Receiver<Vec<Observed>>,
-    states: watch::Sender<State>,
+    states: watch::Sender<Edition>,
     /// Nothing is published before.
     next_publication: Instant,
     /// No state is kept before.
@@ -86,7 +85,7 @@ impl Direction {
         let now = Instant::now();
         Self {
             views: director.views(),
-            states: watch::Sender::new(director.state()),
+            states: watch::Sender::new(Edition { number: 0, state: director.state() }),
             director,
             clock,
             inbox,
@@ -98,7 +97,7 @@ impl Direction {
     }
 
     /// What the next run should know: news when it is time to keep it.
-    pub fn states(&self) -> watch::Receiver<State> {
+    pub fn states(&self) -> watch::Receiver<Edition> {
         self.states.subscribe()
     }
 
@@ -148,7 +147,8 @@ impl Direction {
     }
 
     fn carry_out(&mut self, command: Command) {
-        let kept = command.carry_out(&mut self.director, self.clock.now());
+        let next = self.states.borrow().number + 1;
+        let kept = command.carry_out(&mut self.director, next, self.clock.now());
         self.note(kept);
     }
 
@@ -180,7 +180,8 @@ impl Direction {
     fn keep_state(&mut self) {
         self.views.mark_unchanged();
         (self.publications, self.kept) = (0, Kept::Same);
-        self.states.send_replace(self.director.state());
+        let state = self.director.state();
+        self.states.send_modify(|edition| *edition = edition.next(state));
         self.next_state = Instant::now() + STATE_PAUSE;
     }
 
@@ -220,7 +221,7 @@ pub(super) fn start(
         let keeper = tokio::spawn(keeper.keep(states.subscribe()));
         let director = direction.run(&stop).await;
         schedule.stop().await;
-        states.send_replace(director.last_state());
+        states.send_modify(|edition| *edition = edition.next(director.last_state()));
         drop(states);
         let _ = keeper.await;
         let _ = ended.send(());

@@ -12,6 +12,7 @@ mod clock;
 mod cookies;
 mod direction;
 mod director;
+mod face;
 mod keeper;
 mod load;
 mod network;
@@ -33,6 +34,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info, warn};
 
+use crate::admin::{DoorError, Doors};
 use crate::health::Observed;
 use crate::plan::Plan;
 use crate::probe::guard::{self, Vouch};
@@ -40,17 +42,20 @@ use crate::probe::schedule::{Ask, Event, Schedule};
 use crate::serve::{self, Addresses, BindError, Sockets};
 
 use clock::unix_now;
+use face::Face;
 use keeper::Keeper;
 use renew::Renewal;
 
+pub use crate::health::Consent;
 pub use clock::Clock;
 pub use direction::{Direction, Inbox};
-pub use director::{Consent, Director, Effect, Kept, Left, Refusal};
+pub use director::{Director, Effect, Kept, Left, Refusal, View};
+pub use keeper::Edition;
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
 pub use pulse::Pulse;
 pub use state::{Lease, Read, State, StateFile};
-pub use steering::{Steering, SteeringError};
+pub use steering::{Durable, Steering, SteeringError};
 
 /// How many verdicts may wait to be judged; probes wait beyond that.
 const WAITING_VERDICTS: usize = 1024;
@@ -61,6 +66,9 @@ pub enum StartError {
     /// A socket could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Administrators could not come in.
+    #[error(transparent)]
+    Door(#[from] DoorError),
     /// The user of `[server] user` could not be become.
     #[error("cannot become the user `{user}`: {why}")]
     User {
@@ -86,6 +94,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Daemon {
     addrs: Addresses,
+    http: Option<SocketAddr>,
     views: watch::Receiver<Vec<Observed>>,
     steering: Steering,
     pulse: Pulse,
@@ -106,8 +115,10 @@ impl Daemon {
         take_all_descriptors();
         let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let sockets = serve::bind(&plan.server.listen, plan.server.tls.as_ref(), workers)?;
-        if let Some(user) = &plan.server.user {
-            user::become_user(&user.value)?;
+        let user = plan.server.user.as_ref().map(|user| user.value.as_str());
+        let doors = Doors::bind(&plan.admin, user)?;
+        if let Some(user) = user {
+            user::become_user(user)?;
         }
         let (file, state) = open_state(plan)?;
         let mut keeper = Keeper::new(file);
@@ -122,15 +133,18 @@ impl Daemon {
         let servers = open(&mut director, &state, sockets, plan, clock)?;
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
-        let (steering, commands) = Steering::new();
+        let (steering, commands) = Steering::new(keeper.written());
+        let face = Face::new(steering.clone(), director.changes(), &addrs);
         let answers = post_guards(&director, plan, ask, &stop);
         let (pulse, beats) = Pulse::new();
         let direction = Direction::new(director, Inbox { events, commands, answers, beats }, clock);
         let direction = direction::start(direction, schedule, keeper, stop.clone())?;
         let renewal = Renewal::new(&plan.watched);
         tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.clone().run()));
+        let http = doors.http_addr();
+        doors.open(&Arc::new(face), &stop)?;
         let stop = stop.drop_guard();
-        Ok(Self { addrs, views, steering, pulse, stale: silent, servers, direction, renewal, stop })
+        Ok(Self { addrs, http, views, steering, pulse, stale: silent, servers, direction, renewal, stop })
     }
 
     /// The addresses it answers on over UDP and TCP.
@@ -141,6 +155,11 @@ impl Daemon {
     /// The addresses of every way to ask it.
     pub const fn all_addrs(&self) -> &Addresses {
         &self.addrs
+    }
+
+    /// Where it is read over HTTP.
+    pub const fn http_addr(&self) -> Option<SocketAddr> {
+        self.http
     }
 
     /// What is observed, by `ProbeId`: news whenever a member goes up or down, once it is answered so.

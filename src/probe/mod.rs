@@ -32,6 +32,7 @@ mod puppet;
 mod question;
 mod round;
 pub mod schedule;
+pub mod stub;
 mod tls;
 mod tripwire;
 mod turns;

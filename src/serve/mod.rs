@@ -38,6 +38,8 @@ use crate::snapshot::Reader;
 use accept::Within;
 use limit::Limiter;
 
+pub(crate) use clients::{Clients, Seat};
+
 pub use bind::{Addresses, BindError, Sockets, bind};
 pub use tally::{Counts, Event};
 
@@ -49,7 +51,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Servers {
     udp: udp::Workers,
     tcp: TaskTracker,
-    clients: clients::Clients,
+    clients: Clients,
     stop: CancellationToken,
 }
 
@@ -59,7 +61,7 @@ pub type Clock = fn() -> u32;
 /// What holds for every connection, over whatever it comes.
 #[derive(Debug, Clone)]
 struct House {
-    clients: clients::Clients,
+    clients: Clients,
     manner: Manner,
     /// The longest silence (`tcp.idle`).
     idle: Duration,
@@ -100,7 +102,7 @@ pub fn start(
     let limiter = Limiter::new(server.rate_limit).map(Arc::new);
     let manner = Manner { reader, clock, limiter, cpus: server.cpus.clone().into() };
     let udp = udp::Workers::start(udp, &manner)?;
-    let clients = clients::Clients::new(server.tcp);
+    let clients = Clients::new(server.tcp);
     let servers = Servers { udp, tcp: TaskTracker::new(), clients, stop: CancellationToken::new() };
     let (clients, stop) = (servers.clients.clone(), servers.stop.clone());
     let house = House { clients, manner: manner.clone(), idle: server.tcp.idle, stop };

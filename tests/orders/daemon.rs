@@ -4,55 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::daemon::{Consent, Daemon, Loaded, Refusal, SteeringError};
+use onstage::daemon::{Consent, Durable, Refusal, SteeringError};
 use onstage::demo::addresses;
 use onstage::health::{Remark, Word};
-use tokio::net::TcpListener;
 
 use super::draft;
-use crate::harness::{load_site, own_address};
-
-/// Two members that accept connections, and a server that watches them.
-struct Site {
-    state: tempfile::TempDir,
-    members: [IpAddr; 2],
-    _listeners: [TcpListener; 2],
-}
-
-impl Site {
-    async fn new() -> Self {
-        let members = [(); 2].map(|()| own_address());
-        let listen = |member| TcpListener::bind((member, 8140));
-        let listeners = [listen(members[0]).await.unwrap(), listen(members[1]).await.unwrap()];
-        Self {
-            state: tempfile::tempdir().unwrap(),
-            members: members.map(IpAddr::from),
-            _listeners: listeners,
-        }
-    }
-
-    fn load(&self) -> Loaded {
-        let config = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\n[[zone]]\nfile = \"zone\"\n\
-             [check.tcp]\ntcp = {{ port = 8140 }}\n[[pool]]\nname = \"p.example\"\ncheck = \"tcp\"\n",
-            self.state.path().display()
-        );
-        let [first, second] = self.members;
-        let zone = format!(
-            "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A {first}\n@ A {second}\n"
-        );
-        load_site(&[("onstage.toml", &config), ("zone", &zone)])
-    }
-
-    async fn start(&self) -> Daemon {
-        let loaded = self.load();
-        Daemon::start(&loaded.plan, &loaded.network).await.unwrap()
-    }
-
-    fn file(&self) -> String {
-        std::fs::read_to_string(self.state.path().join("state.json")).unwrap()
-    }
-}
+use crate::harness::Pair;
 
 async fn answered(server: SocketAddr) -> Vec<IpAddr> {
     let mut answered = addresses(server, "p.example").await.unwrap();
@@ -76,7 +33,7 @@ fn root() -> Remark {
 
 #[tokio::test]
 async fn an_order_holds_at_once_and_after_a_restart() {
-    let site = Site::new().await;
+    let site = Pair::new();
     let [first, second] = site.members;
     let daemon = site.start().await;
     let (steering, server) = (daemon.steering(), daemon.addrs()[0]);
@@ -85,8 +42,9 @@ async fn an_order_holds_at_once_and_after_a_restart() {
     let drain = draft(Word::Drain, None);
     let asked = steering.preview(whom.parse().unwrap(), Some(Word::Drain)).await.unwrap();
     assert_eq!(answered(server).await, [first, second], "asking changes nothing");
-    let effect = steering.order(whom.parse().unwrap(), drain.clone(), Consent::Asked).await.unwrap();
-    assert_eq!(effect, asked);
+    let (effect, durable) =
+        steering.order(whom.parse().unwrap(), drain.clone(), Consent::Asked).await.unwrap();
+    assert_eq!((effect, durable), (asked, Durable::Yes));
     assert_eq!(answered(server).await, [first], "it holds when it is told so");
     let both = steering.order(first.to_string().parse().unwrap(), drain, Consent::Asked).await;
     assert!(matches!(both, Err(SteeringError::Refused(Refusal::Bares(_)))), "{both:?}");
@@ -105,7 +63,7 @@ async fn an_order_holds_at_once_and_after_a_restart() {
 
 #[tokio::test]
 async fn an_order_ends_on_a_timer() {
-    let site = Site::new().await;
+    let site = Pair::new();
     let [first, second] = site.members;
     let daemon = site.start().await;
     let (steering, server) = (daemon.steering(), daemon.addrs()[0]);
@@ -116,21 +74,16 @@ async fn an_order_ends_on_a_timer() {
     daemon.stop().await;
 }
 
-/// A crash loses no order that was written down before it.
+/// A crash loses no order that was acknowledged.
 #[tokio::test]
-async fn an_order_is_written_down_at_once() {
-    let site = Site::new().await;
+async fn an_order_is_written_down_before_it_is_acknowledged() {
+    let site = Pair::new();
     let [first, second] = site.members;
     let daemon = site.start().await;
     let whom = second.to_string().parse().unwrap();
     daemon.steering().order(whom, draft(Word::Drain, None), Consent::Asked).await.unwrap();
-    let written = async {
-        while !site.file().contains("kernel update") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), written).await.expect("it is written");
     let crashed = site.file();
+    assert!(crashed.contains("kernel update"), "{crashed}");
     daemon.stop().await;
     std::fs::write(site.state.path().join("state.json"), crashed).unwrap();
     let daemon = site.start().await;
@@ -141,14 +94,16 @@ async fn an_order_is_written_down_at_once() {
 /// What cannot be kept is still so: the order holds for this run, and is kept once there is a way.
 #[tokio::test]
 async fn an_order_holds_where_nothing_can_be_written() {
-    let site = Site::new().await;
+    let site = Pair::new();
     let [first, second] = site.members;
     let daemon = site.start().await;
     let (steering, server) = (daemon.steering(), daemon.addrs()[0]);
     let in_the_way = site.state.path().join("state.json.draft");
     std::fs::create_dir(&in_the_way).unwrap();
     let whom = second.to_string().parse().unwrap();
-    steering.order(whom, draft(Word::Drain, None), Consent::Asked).await.unwrap();
+    let (_, durable) = steering.order(whom, draft(Word::Drain, None), Consent::Asked).await.unwrap();
+    let Durable::NotYet(why) = durable else { panic!("{durable:?}") };
+    assert!(why.contains("state.json"), "{why}");
     assert_eq!(answered(server).await, [first]);
     std::fs::remove_dir(&in_the_way).unwrap();
     daemon.stop().await;
@@ -164,7 +119,7 @@ async fn a_foreign_state_file_is_set_aside() {
         "{\"serials\": {}, \"up\": {}, \"orders\": {\"p.example A 192.0.2.1\": {\"word\": \"burn\"}}}",
         "{\"serials\": {}, \"up\": {}, \"colour\": \"blue\"}",
     ] {
-        let site = Site::new().await;
+        let site = Pair::new();
         let path = |name: &str| Path::new(site.state.path()).join(name);
         std::fs::write(path("state.json"), foreign).unwrap();
         let daemon = site.start().await;
@@ -177,7 +132,7 @@ async fn a_foreign_state_file_is_set_aside() {
 
 #[tokio::test]
 async fn a_state_file_from_before_orders_is_read() {
-    let site = Site::new().await;
+    let site = Pair::new();
     std::fs::write(site.state.path().join("state.json"), "{\"serials\": {\"p.example\": 77}, \"up\": {}}")
         .unwrap();
     let daemon = site.start().await;

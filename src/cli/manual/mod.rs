@@ -73,6 +73,7 @@ fn terms(page: &mut Roff, terms: &[(&str, &str)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::reference::kebab;
 
     /// A page as it is read: without the marks of roff.
     pub(super) fn read(page: Page) -> String {
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn each_field_of_a_status_and_each_route_is_in_the_manual() {
+    fn each_field_route_and_error_of_the_control_socket_is_in_the_manual() {
         let page = read(Page::OnstageControl);
         let words: Vec<&str> = page.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
         let fields =
@@ -95,9 +96,20 @@ mod tests {
         let fields: Vec<&str> = fields.filter_map(|field| Some(field.split_once(':')?.0)).collect();
         let missing: Vec<_> = fields.iter().filter(|field| !words.contains(field)).collect();
         assert!(missing.is_empty() && fields.len() > 50, "{missing:?}");
-        let routes =
-            include_str!("../../admin/status.rs").split('`').filter(|code| code.starts_with("GET /"));
-        assert!(routes.into_iter().all(|route| page.contains(route)));
+        let routes = include_str!("../../admin/router.rs").split("\"/v1/").skip(1);
+        let routes: Vec<&str> = routes.filter_map(|route| route.split('"').next()).collect();
+        assert!(routes.len() >= 7, "{routes:?}");
+        for route in routes {
+            assert!(page.contains(&format!("/v1/{route}")), "{route}");
+        }
+        let kinds = include_str!("../../admin/refused.rs").split_once("pub enum Kind {").unwrap().1;
+        let kinds =
+            kinds.lines().take_while(|line| *line != "}").filter_map(|line| line.trim().strip_suffix(','));
+        let kinds: Vec<String> = kinds.map(kebab).collect();
+        assert!(kinds.len() >= 10, "{kinds:?}");
+        for kind in kinds {
+            assert!(page.contains(&kind), "{kind}");
+        }
     }
 
     #[test]

@@ -11,9 +11,11 @@ mod log;
 mod news;
 mod orders;
 mod ramps;
+mod recents;
 mod sighting;
 mod standings;
 mod tales;
+mod view;
 mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,10 +36,12 @@ use agreements::Agreements;
 use news::{News, patience, queues};
 use orders::Orders;
 use ramps::Ramps;
+use recents::Recents;
 use sighting::Sighting;
 use tales::{Presumed, Tale, is_awaited};
 
-pub use orders::{Consent, Effect, Left, Refusal};
+pub use orders::{Effect, Left, Refusal};
+pub use view::View;
 pub use wake::Kept;
 
 /// The state of everything that is probed, and the way to the snapshot.
@@ -47,6 +51,8 @@ pub struct Director {
     compiler: Compiler,
     sightings: Vec<Sighting>,
     tales: Vec<Tale>,
+    /// The last verdicts of each probe.
+    recents: Vec<Recents>,
     agreements: Agreements,
     guard: Guard,
     /// Those whom their last verdict would have taken down, and who may not leave yet.
@@ -76,6 +82,8 @@ pub struct Director {
     vigil: Option<Vigil>,
     /// How many probes' verdicts are stale.
     stale: watch::Sender<usize>,
+    /// How often something was published, or said of a pool anew.
+    changes: watch::Sender<u64>,
 }
 
 /// Whether anything is answered yet.
@@ -100,6 +108,7 @@ impl Director {
             sightings: vec![Sighting::NONE; plan.probes.len()],
             agreements: Agreements::new(&plan),
             tales: vec![Tale::default(); plan.probes.len()],
+            recents: vec![Recents::default(); plan.probes.len()],
             guard: guard::guard(&plan),
             waiting: BTreeMap::new(),
             suspicion: watch::Sender::new(false),
@@ -118,6 +127,7 @@ impl Director {
             due: BTreeSet::new(),
             vigil: None,
             stale: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
             plan,
         }
     }
@@ -132,6 +142,7 @@ impl Director {
     /// Takes one verdict in; when to ask this member again. What follows is to be published.
     pub fn take(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
         self.hear(id, News::Prompt, now);
+        self.recents[id.index()].note(finding, now.unix);
         let after = self.heed(id, finding, now);
         let before = self.sightings[id.index()].observed;
         let is_first = before == Observed::Unknown && is_awaited(&self.plan.probes[id.index()]);
@@ -233,6 +244,11 @@ impl Director {
         self.views.subscribe()
     }
 
+    /// News whenever something is published, or said of a pool anew.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
     /// What the next run should know if this one ends without warning.
     pub fn state(&self) -> State {
         let zones = self.plan.zones.iter().zip(&self.leases);
@@ -285,6 +301,7 @@ impl Director {
         }
         let next = self.compiler.recompile(&current, &changed, &self.lineups, &self.serials());
         publisher.publish(next.with_accounts(accounts.into()));
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Draws one lineup anew; whether it is another one.

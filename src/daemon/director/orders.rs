@@ -5,20 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use hickory_proto::rr::RecordType;
 
 use super::{Director, log};
-use crate::health::{Draft, Order, Remark, Standing, Word};
+use crate::health::{Consent, Draft, Order, Remark, Standing, Word};
 use crate::name::Name;
-use crate::plan::{MemberId, Plan, Whom};
+use crate::plan::{MemberId, Near, Plan, Whom};
 use crate::snapshot::{Lineup, Mode, Outlook};
 use crate::units::{Moment, PoolId};
-
-/// Whether whoever gives an order knows that it leaves a pool nobody who can serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
-    /// It is refused then.
-    Asked,
-    /// It is meant so.
-    Given,
-}
 
 /// What an order does, or would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +41,13 @@ pub struct Left {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Nobody is named so.
-    #[error("there is no member `{0}`")]
-    Nobody(Whom),
+    #[error("there is no member `{whom}`{near}")]
+    Nobody {
+        /// What was said.
+        whom: Whom,
+        /// What there is that is like it.
+        near: Near,
+    },
     /// It would be over before it began.
     #[error("the order would be over at once")]
     Over,
@@ -91,6 +87,11 @@ impl Orders {
     pub(super) fn kept(&self, plan: &Plan) -> BTreeMap<String, Order> {
         let known = self.on.iter().map(|(&id, order)| (plan.member_key(id), order.clone()));
         known.chain(self.strays.clone()).collect()
+    }
+
+    /// Those on members that are in no pool, by key.
+    pub(super) fn strays(&self) -> impl Iterator<Item = (&str, &Order)> {
+        self.strays.iter().map(|(key, order)| (key.as_str(), order))
     }
 
     pub(super) fn on(&self, id: MemberId) -> Option<&Order> {
@@ -135,11 +136,7 @@ impl Director {
     /// [`Refusal::Nobody`]
     pub fn preview(&self, whom: &Whom, word: Option<Word>, now: Moment) -> Result<Effect, Refusal> {
         let members = self.plan.members(whom);
-        if members.is_empty() {
-            Err(Refusal::Nobody(whom.clone()))
-        } else {
-            Ok(self.effect(&members, word, now))
-        }
+        if members.is_empty() { Err(self.nobody(whom)) } else { Ok(self.effect(&members, word, now)) }
     }
 
     /// Orders members; an order that they had is replaced.
@@ -182,7 +179,7 @@ impl Director {
         let strays: Vec<String> = self.orders.strays.keys().filter(|key| whom.means(key)).cloned().collect();
         if members.is_empty() && strays.is_empty() {
             let nobody = named.is_empty();
-            return Err(if nobody { Refusal::Nobody(whom.clone()) } else { Refusal::NoOrder(whom.clone()) });
+            return Err(if nobody { self.nobody(whom) } else { Refusal::NoOrder(whom.clone()) });
         }
         let mut effect = self.effect(&members, None, now);
         effect.members.extend(strays);
@@ -198,6 +195,11 @@ impl Director {
     /// Ends the orders whose time is over; the pools concerned.
     pub(super) fn end_orders(&mut self, now: Moment) -> Vec<PoolId> {
         self.orders.end(&self.plan, now.unix)
+    }
+
+    /// Nobody is named so.
+    pub(super) fn nobody(&self, whom: &Whom) -> Refusal {
+        Refusal::Nobody { whom: whom.clone(), near: self.plan.near(whom) }
     }
 
     fn effect(&self, members: &[MemberId], word: Option<Word>, now: Moment) -> Effect {
