@@ -1,22 +1,22 @@
 //! `onstage serve`
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
+use super::log::{self, Log};
 use super::{NO, complain, loaded};
 use crate::daemon::{Daemon, Loaded, StartError};
 
-pub(super) fn run(path: &Path) -> ExitCode {
+pub(super) fn run(path: &Path, log: Log) -> ExitCode {
     let loaded = match loaded(path) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    log_to_stderr();
+    log::start(log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return refuse(&format!("cannot start: {e}")),
@@ -52,6 +52,9 @@ async fn serve(loaded: Loaded) -> Result<(), StartError> {
         }
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    if let Some(within) = watchdog() {
+        tokio::spawn(daemon.pulse().feed(within, || tell(sd_notify::NotifyState::Watchdog)));
+    }
     let signal = loop {
         tokio::select! {
             signal = &mut stop => break signal,
@@ -64,11 +67,14 @@ async fn serve(loaded: Loaded) -> Result<(), StartError> {
     Ok(())
 }
 
-fn log_to_stderr() {
-    // They write a line for whatever a client does wrong.
-    let usual = || EnvFilter::new("info,h2=error,h3=error,quinn=error");
-    let filter = EnvFilter::try_from_env("ONSTAGE_LOG").unwrap_or_else(|_| usual());
-    let logs =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    logs.with_ansi(std::io::stderr().is_terminal()).init();
+/// How often the service manager wants a sign of life. (Not by `sd_notify`, which looks at `WATCHDOG_PID`: a process that
+/// took the service over is another one.)
+fn watchdog() -> Option<Duration> {
+    let within = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
+    (within > 0).then(|| Duration::from_micros(within))
+}
+
+/// Tells the service manager something, wherever there is one; it may take its time to listen.
+fn tell(state: sd_notify::NotifyState<'static>) {
+    tokio::task::spawn_blocking(move || sd_notify::notify(&[state]));
 }

@@ -22,6 +22,7 @@ use tracing::error;
 use super::clock::Clock;
 use super::director::{Director, Kept};
 use super::keeper::{Edition, Keeper};
+use super::pulse::Beat;
 use super::steering::Command;
 use super::{WAITING_VERDICTS, cookies};
 use crate::health::Observed;
@@ -48,12 +49,15 @@ pub struct Inbox {
     pub(super) commands: mpsc::Receiver<Command>,
     /// The guards that answered.
     pub(super) answers: mpsc::Receiver<SocketAddr>,
+    /// Whether it is there at all.
+    pub(super) beats: mpsc::Receiver<Beat>,
 }
 
 impl Inbox {
     /// Of a director that probes alone tell something.
     pub fn of_events(events: mpsc::Receiver<Event>) -> Self {
-        Self { events, commands: mpsc::channel(1).1, answers: mpsc::channel(1).1 }
+        let (commands, answers, beats) = (mpsc::channel(1).1, mpsc::channel(1).1, mpsc::channel(1).1);
+        Self { events, commands, answers, beats }
     }
 }
 
@@ -109,6 +113,7 @@ impl Direction {
                 () = stop.cancelled() => return self.director,
                 Some(event) = self.inbox.events.recv() => self.take(event),
                 Some(command) = self.inbox.commands.recv() => self.carry_out(command),
+                Some(beat) = self.inbox.beats.recv() => beat.answer(),
                 Some(_guard) = self.inbox.answers.recv() => self.director.vouched(self.clock.now()),
                 () = sleep(wake.unwrap_or_default()), if wake.is_some() => self.wake(),
                 () = sleep_until(self.next_publication), if self.director.has_changed() => {}

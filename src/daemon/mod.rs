@@ -16,6 +16,7 @@ mod face;
 mod keeper;
 mod load;
 mod network;
+mod pulse;
 mod renew;
 mod state;
 mod steering;
@@ -52,6 +53,7 @@ pub use director::{Director, Effect, Kept, Left, Refusal, View};
 pub use keeper::Edition;
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
+pub use pulse::Pulse;
 pub use state::{Lease, Read, State, StateFile};
 pub use steering::{Durable, Steering, SteeringError};
 
@@ -95,6 +97,7 @@ pub struct Daemon {
     http: Option<SocketAddr>,
     views: watch::Receiver<Vec<Observed>>,
     steering: Steering,
+    pulse: Pulse,
     stale: watch::Receiver<usize>,
     servers: serve::Servers,
     /// Hears of the end of the director's thread.
@@ -134,14 +137,15 @@ impl Daemon {
         let ledger = Ledger { queries: servers.counter(), journal: director.journal().clone() };
         let face = Face::new(steering.clone(), director.changes(), &addrs, ledger);
         let answers = post_guards(&director, plan, ask, &stop);
-        let direction = Direction::new(director, Inbox { events, commands, answers }, clock);
+        let (pulse, beats) = Pulse::new();
+        let direction = Direction::new(director, Inbox { events, commands, answers, beats }, clock);
         let direction = direction::start(direction, schedule, keeper, stop.clone())?;
         let renewal = Renewal::new(&plan.watched);
         tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.clone().run()));
         let http = doors.http_addr();
         doors.open(&Arc::new(face), &stop)?;
         let stop = stop.drop_guard();
-        Ok(Self { addrs, http, views, steering, stale: silent, servers, direction, renewal, stop })
+        Ok(Self { addrs, http, views, steering, pulse, stale: silent, servers, direction, renewal, stop })
     }
 
     /// The addresses it answers on over UDP and TCP.
@@ -167,6 +171,11 @@ impl Daemon {
     /// The way to give orders while it runs.
     pub fn steering(&self) -> Steering {
         self.steering.clone()
+    }
+
+    /// Whether who directs it is there.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Of how many probes nothing was heard for so long that their verdicts are stale.
