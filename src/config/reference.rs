@@ -40,6 +40,8 @@ pub fn tables() -> Vec<Table> {
         table::<schema::RateLimit>("[server.rate-limit]", &schema::RateLimit::default()),
         table::<schema::Tcp>("[server.tcp]", &schema::Tcp::default()),
         table::<schema::Tls>("[server.tls]", &Nothing {}),
+        table::<schema::Dnstap>("[server.dnstap]", &schema::TapDefaults::default()),
+        table::<schema::QueryLog>("[server.query-log]", &schema::TapDefaults::default()),
         table::<schema::Admin>("[admin]", &schema::Admin::usual()),
         table::<schema::Guard>("[guard]", &schema::Guard::default()),
         table::<schema::Zone>("[[zone]]", &Nothing {}),
