@@ -146,6 +146,7 @@ pub fn ask(snapshot: &Snapshot, peer: &Peer, rotation: &mut Rotation, query: &[u
     match answer(snapshot, peer, query, rotation, &mut reply) {
         Outcome::Reply(written) => {
             reply.truncate(written.len.into());
+            assert_eq!(written.cell.rcode() % 16, u16::from(reply[3] % 16), "it is counted with its rcode");
             Some(reply)
         }
         Outcome::Drop => None,

@@ -11,11 +11,13 @@ mod authorities;
 mod decode;
 mod identity;
 mod password;
+mod pem;
 pub mod reference;
 mod schema;
 mod settings;
 mod settle;
 mod shown;
+mod token;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +34,7 @@ pub use settings::{
     Verify, VersionFrom, Warning, ZoneFile,
 };
 pub use shown::{Shown, Watched};
+pub use token::{BadToken, Token};
 
 /// Reads the config at `path`. `None` where `report` has got an error; every problem is in it.
 pub fn read(path: &Path, sources: &mut Sources<'_>, report: &mut Report) -> Option<Config> {

@@ -13,11 +13,13 @@ use tokio::time::Instant;
 use super::clock::unix_now;
 use super::director::{Effect, Refusal, View};
 use super::steering::{Durable, Steering, SteeringError};
-use crate::admin::status::{self, Config, Listen, OnDisk, Queries, Server, Status};
+use crate::admin::journal::Journal;
+use crate::admin::metrics::Counters;
+use crate::admin::status::{self, Config, Listen, OnDisk, Server, Status};
 use crate::admin::{self, Kind, Refused, Reloaded, Running};
 use crate::health::{Consent, Draft, Remark, Word};
 use crate::plan::{Origin, Whom};
-use crate::serve::Addresses;
+use crate::serve::{Addresses, Counter, Counts};
 use crate::snapshot::Mode;
 
 /// From one look at the files of the config to the next, at the least.
@@ -30,7 +32,15 @@ pub(super) struct Face {
     changes: watch::Receiver<u64>,
     listen: Listen,
     started: u32,
+    ledger: Ledger,
     look: Mutex<Option<Look>>,
+}
+
+/// Where it is counted.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) queries: Counter,
+    pub(super) journal: Journal,
 }
 
 /// What the files of a config said beside what runs, when they were last looked at.
@@ -42,13 +52,18 @@ struct Look {
 }
 
 impl Face {
-    pub(super) fn new(steering: Steering, changes: watch::Receiver<u64>, addrs: &Addresses) -> Self {
+    pub(super) fn new(
+        steering: Steering,
+        changes: watch::Receiver<u64>,
+        addrs: &Addresses,
+        ledger: Ledger,
+    ) -> Self {
         let Addresses { plain, dot, doh, doq } = addrs.clone();
         let listen = Listen { plain, dot, doh, doq };
-        Self { steering, changes, listen, started: unix_now(), look: Mutex::default() }
+        Self { steering, changes, listen, started: unix_now(), ledger, look: Mutex::default() }
     }
 
-    async fn server(&self, view: &View) -> Server {
+    async fn server(&self, view: &View, counts: &Counts) -> Server {
         let origin = &view.origin;
         Server {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -64,7 +79,7 @@ impl Face {
             listen: self.listen.clone(),
             prober: view.prober.clone(),
             state_trouble: self.steering.trouble(),
-            queries: Queries::default(),
+            queries: counts.into(),
         }
     }
 
@@ -86,9 +101,17 @@ impl Face {
 impl Running for Face {
     async fn status(&self, whom: Option<Whom>) -> Result<Status, Refused> {
         let view = self.steering.view(whom).await?;
-        let server = self.server(&view).await;
-        let View { zones, pools, strays, .. } = view;
-        Ok(Status { server, zones, pools, strays })
+        let counts = self.ledger.queries.read();
+        let server = self.server(&view, &counts).await;
+        let View { zones, mut pools, strays, transitions, .. } = view;
+        for pool in &mut pools {
+            pool.queries = counts.pool(&pool.name, &pool.record_type);
+        }
+        Ok(Status { server, zones, pools, strays, transitions })
+    }
+
+    fn counters(&self) -> Counters {
+        Counters { queries: self.ledger.queries.read(), entries: self.ledger.journal.entries() }
     }
 
     async fn preview(&self, whom: Whom, word: Option<Word>) -> Result<admin::Effect, Refused> {

@@ -41,8 +41,8 @@ use crate::probe::guard::{self, Vouch};
 use crate::probe::schedule::{Ask, Event, Schedule};
 use crate::serve::{self, Addresses, BindError, Sockets};
 
-use clock::unix_now;
-use face::Face;
+use clock::unix_time;
+use face::{Face, Ledger};
 use keeper::Keeper;
 use renew::Renewal;
 
@@ -116,7 +116,7 @@ impl Daemon {
         let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let sockets = serve::bind(&plan.server.listen, plan.server.tls.as_ref(), workers)?;
         let user = plan.server.user.as_ref().map(|user| user.value.as_str());
-        let doors = Doors::bind(&plan.admin, user)?;
+        let doors = Doors::bind(&plan.admin, plan.token.as_ref(), user)?;
         if let Some(user) = user {
             user::become_user(user)?;
         }
@@ -134,7 +134,8 @@ impl Daemon {
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
         let (steering, commands) = Steering::new(keeper.written());
-        let face = Face::new(steering.clone(), director.changes(), &addrs);
+        let ledger = Ledger { queries: servers.counter(), journal: director.journal().clone() };
+        let face = Face::new(steering.clone(), director.changes(), &addrs, ledger);
         let answers = post_guards(&director, plan, ask, &stop);
         let (pulse, beats) = Pulse::new();
         let direction = Direction::new(director, Inbox { events, commands, answers, beats }, clock);
@@ -180,6 +181,11 @@ impl Daemon {
     /// Of how many probes nothing was heard for so long that their verdicts are stale.
     pub fn stale(&self) -> watch::Receiver<usize> {
         self.stale.clone()
+    }
+
+    /// What became of queries so far.
+    pub fn counts(&self) -> serve::Counts {
+        self.servers.counter().read()
     }
 
     /// Reads certificates and their keys again, if they have changed; otherwise that happens every few seconds.
@@ -231,7 +237,7 @@ fn open(
     clock: Clock,
 ) -> Result<serve::Servers, StartError> {
     let publisher = director.open(state, clock.now());
-    Ok(serve::start(sockets, publisher.reader(), unix_now, &plan.server, plan.shown.as_ref())?)
+    Ok(serve::start(sockets, publisher.reader(), unix_time, &plan.server, plan.shown.as_ref())?)
 }
 
 fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {

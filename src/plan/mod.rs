@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Admin, Check, FailOpen, Guard, Policy, Server, Shown, Watched};
+use crate::config::{Admin, Check, FailOpen, Guard, Policy, Server, Shown, Token, Watched};
 use crate::health::Standing;
 use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
@@ -33,6 +33,8 @@ pub struct Plan {
     pub server: Server,
     /// `[admin]`
     pub admin: Admin,
+    /// What steers the server over HTTP; `None`: nothing does.
+    pub token: Option<Arc<Token>>,
     /// `[guard]`
     pub guard: Guard,
     /// The zones, by `ZoneId`. No two have the same name.

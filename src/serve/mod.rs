@@ -7,6 +7,7 @@ mod accept;
 mod batch;
 mod bind;
 mod clients;
+mod counts;
 mod desk;
 mod doq;
 mod envelope;
@@ -18,10 +19,12 @@ mod measured;
 mod quic;
 mod room;
 mod tally;
+mod tap;
 mod tcp;
 mod tls;
 mod trouble;
 mod udp;
+mod way;
 
 use std::io;
 use std::sync::Arc;
@@ -37,11 +40,15 @@ use crate::snapshot::Reader;
 
 use accept::Within;
 use limit::Limiter;
+use tally::Tally;
+use tap::{Moments, Tap};
+use way::Way;
 
 pub(crate) use clients::{Clients, Seat};
 
 pub use bind::{Addresses, BindError, Sockets, bind};
-pub use tally::{Counts, Event};
+pub use counts::{Counted, Counter, Counts, Kind, PoolKey};
+pub use tally::{Event, Transport};
 
 /// How long connections may take to end once the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -52,11 +59,14 @@ pub struct Servers {
     udp: udp::Workers,
     tcp: TaskTracker,
     clients: Clients,
+    manner: Manner,
+    /// Those who listen in.
+    outlets: TaskTracker,
     stop: CancellationToken,
 }
 
-/// Seconds of Unix time.
-pub type Clock = fn() -> u32;
+/// Unix time.
+pub type Clock = fn() -> Duration;
 
 /// What holds for every connection, over whatever it comes.
 #[derive(Debug, Clone)]
@@ -74,8 +84,28 @@ struct Manner {
     reader: Reader,
     clock: Clock,
     limiter: Option<Arc<Limiter>>,
+    /// What is counted over streams, by transport.
+    tallies: Arc<[Tally]>,
+    /// Who listens in; `None`: nobody.
+    tap: Option<Tap>,
     /// The CPUs that UDP threads are bound to.
     cpus: Arc<[usize]>,
+}
+
+impl Manner {
+    /// Tells those who listen of a query over a stream, and its reply.
+    fn tell(&self, way: &Way, asked: Duration, query: &[u8], reply: &[u8]) {
+        let Some(tap) = &self.tap else { return };
+        let moments = Moments { asked, answered: (self.clock)() };
+        for _ in 0..tap.tell(way, moments, query, reply) {
+            self.tallies[way.transport as usize].share(Event::Untold);
+        }
+    }
+}
+
+/// One for each transport; that of UDP is written by nobody, since each worker has its own.
+fn tallies() -> Arc<[Tally]> {
+    Transport::ALL.iter().map(|_| Tally::default()).collect()
 }
 
 #[cfg(test)]
@@ -83,7 +113,8 @@ impl Manner {
     /// With no zones, at the beginning of time.
     fn for_tests() -> Self {
         let reader = crate::snapshot::Publisher::new(crate::snapshot::Snapshot::default()).reader();
-        Self { reader, clock: || 0, limiter: None, cpus: Arc::default() }
+        let clock = || Duration::ZERO;
+        Self { reader, clock, limiter: None, tallies: tallies(), tap: None, cpus: Arc::default() }
     }
 }
 
@@ -100,12 +131,15 @@ pub fn start(
 ) -> io::Result<Servers> {
     let Sockets { udp, tcp, dot, doh, doq } = sockets;
     let limiter = Limiter::new(server.rate_limit).map(Arc::new);
-    let manner = Manner { reader, clock, limiter, cpus: server.cpus.clone().into() };
+    let (outlets, stop) = (TaskTracker::new(), CancellationToken::new());
+    let tap = Tap::open(server, &outlets, &stop);
+    let cpus = server.cpus.clone().into();
+    let manner = Manner { reader, clock, limiter, tallies: tallies(), tap, cpus };
     let udp = udp::Workers::start(udp, &manner)?;
     let clients = Clients::new(server.tcp);
-    let servers = Servers { udp, tcp: TaskTracker::new(), clients, stop: CancellationToken::new() };
+    let servers = Servers { udp, tcp: TaskTracker::new(), clients, manner, outlets, stop };
     let (clients, stop) = (servers.clients.clone(), servers.stop.clone());
-    let house = House { clients, manner: manner.clone(), idle: server.tcp.idle, stop };
+    let house = House { clients, manner: servers.manner.clone(), idle: server.tcp.idle, stop };
     let acceptor = || accept::Acceptor::new(house.clone());
     for listener in tcp {
         servers.tcp.spawn(acceptor().run(TcpListener::from_std(listener)?));
@@ -134,19 +168,26 @@ pub fn start(
 }
 
 impl Servers {
-    /// What became of the UDP datagrams so far.
-    pub fn datagrams(&self) -> Counts {
-        self.udp.counts()
+    /// Reads what becomes of queries.
+    pub fn counter(&self) -> Counter {
+        let (reader, streams) = (self.manner.reader.clone(), Arc::clone(&self.manner.tallies));
+        Counter { reader, workers: self.udp.tallies().into(), streams }
     }
 
-    /// Answers what has arrived, then closes everything.
-    pub async fn stop(self) {
-        self.stop.cancel();
-        let udp = tokio::task::spawn_blocking(move || self.udp.stop());
-        if timeout(LAST_WORDS, self.tcp.wait()).await.is_err() {
-            self.clients.close_all();
-            self.tcp.wait().await;
+    /// Answers what has arrived, then closes everything; what became of all queries.
+    pub async fn stop(self) -> Counts {
+        let counter = self.counter();
+        let Self { udp, tcp, clients, manner, outlets, stop } = self;
+        stop.cancel();
+        let udp = tokio::task::spawn_blocking(move || udp.stop());
+        if timeout(LAST_WORDS, tcp.wait()).await.is_err() {
+            clients.close_all();
+            tcp.wait().await;
         }
         let _ = udp.await;
+        drop(manner); // nobody can tell those who listen anything any more
+        outlets.close();
+        let _ = timeout(LAST_WORDS, outlets.wait()).await;
+        counter.read()
     }
 }
