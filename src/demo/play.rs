@@ -62,7 +62,10 @@ impl Play {
         say("Ask it yourself, in another terminal:\n");
         say(&format!("    dig @127.0.0.1 -p {port} {NAME} +short"));
         say(&format!("    host -p {port} {NAME} 127.0.0.1"));
-        say(&format!("    onstage status --watch -c {}\n", self.stage.config().display()));
+        say(&format!("    onstage status --watch -c {}", self.stage.config().display()));
+        if let Some(page) = self.stage.daemon.http_addr() {
+            say(&format!("\nor look at http://{page}/ in a browser.\n"));
+        }
     }
 
     async fn act(&mut self, master: usize, act: Act) -> Result<(), Failure> {

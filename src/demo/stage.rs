@@ -23,6 +23,8 @@ pub(super) const MASTERS: [Ipv4Addr; 3] =
 const CONFIG: &str = "onstage.toml";
 
 /// mDNS aside, the port that people expect a second DNS server on.
+/// Where the dashboard is, where that is free.
+const USUAL_PAGE: u16 = 8053;
 const USUAL_PORT: u16 = 5353;
 
 /// Everything that plays.
@@ -50,7 +52,7 @@ impl Stage {
         }
         let folder = std::env::temp_dir().join(format!("onstage-demo-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&folder)?;
-        let (plan, network) = read(port, &folder, &ca, dns_port().await)?;
+        let (plan, network) = read(port, &folder, &ca, dns_port().await, page_port())?;
         let daemon = Daemon::start(&plan, &network).await?;
         let server = daemon.addrs()[0];
         Ok(Self { ca, masters, daemon, plan, server, folder })
@@ -91,9 +93,21 @@ async fn dns_port() -> u16 {
     if free { USUAL_PORT } else { 0 }
 }
 
+/// 8053 where it is free, else any.
+fn page_port() -> u16 {
+    let usual = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, USUAL_PAGE));
+    if usual.is_ok() { USUAL_PAGE } else { 0 }
+}
+
 /// Writes the files of a site into `folder`, and reads them as the server does.
-fn read(port: u16, folder: &Path, ca: &SiteCa, dns_port: u16) -> Result<(Arc<Plan>, Arc<Network>), Failure> {
-    fs::write(folder.join(CONFIG), config(port, dns_port))?;
+fn read(
+    port: u16,
+    folder: &Path,
+    ca: &SiteCa,
+    dns_port: u16,
+    page_port: u16,
+) -> Result<(Arc<Plan>, Arc<Network>), Failure> {
+    fs::write(folder.join(CONFIG), config(port, dns_port, page_port))?;
     fs::write(folder.join("puppet.example.org.zone"), zone())?;
     fs::write(folder.join("ca.pem"), ca.pem())?;
     let reading = load(&folder.join(CONFIG), |path| fs::read(path));
@@ -102,11 +116,14 @@ fn read(port: u16, folder: &Path, ca: &SiteCa, dns_port: u16) -> Result<(Arc<Pla
     Ok((loaded.plan, loaded.network))
 }
 
-fn config(port: u16, dns_port: u16) -> String {
+fn config(port: u16, dns_port: u16, page_port: u16) -> String {
     format!(
         r#"[server]
 listen = ["127.0.0.1:{dns_port}"]
 state-dir = "."
+
+[admin]
+http = "127.0.0.1:{page_port}"
 
 [[zone]]
 file = "puppet.example.org.zone"
