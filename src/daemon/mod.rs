@@ -102,7 +102,8 @@ impl Daemon {
     pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask + Vouch>) -> Result<Self, StartError> {
         take_all_descriptors();
         let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let sockets = serve::bind(&plan.server.listen, plan.server.tls.as_ref(), workers)?;
+        let places = serve::places(&plan.server.listen, plan.server.tls.as_ref());
+        let sockets = serve::bind(&places, workers, &mut serve::Inherited::nothing())?;
         if let Some(user) = &plan.server.user {
             user::become_user(&user.value)?;
         }

@@ -4,7 +4,10 @@
 //! writes to it, with plain loads and stores. TCP connections share one.
 
 use std::iter::Sum;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
 
 /// What can happen besides a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +39,39 @@ pub(super) struct Tally {
 }
 
 /// Counters at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     events: [u64; EVENTS],
     rcodes: [u64; RCODES],
+}
+
+/// The tallies of all workers, and what those have counted that are gone. The sum never falls.
+#[derive(Debug, Default)]
+pub(super) struct Tallies {
+    gone: Counts,
+    workers: Vec<Arc<Tally>>,
+}
+
+impl Tallies {
+    /// Reads these from now on, too.
+    pub(super) fn watch(&mut self, workers: &[Arc<Tally>]) {
+        // Whoever is gone has given up its own reference, and writes no more.
+        let (gone, here): (Vec<_>, Vec<_>) =
+            self.workers.drain(..).partition(|tally| Arc::strong_count(tally) == 1);
+        self.workers = here;
+        self.workers.extend_from_slice(workers);
+        self.add(&gone.iter().map(|tally| tally.read()).sum());
+    }
+
+    /// Something was counted elsewhere.
+    pub(super) fn add(&mut self, counts: &Counts) {
+        self.gone = [self.gone, *counts].into_iter().sum();
+    }
+
+    /// What has been counted.
+    pub(super) fn read(&self) -> Counts {
+        self.workers.iter().map(|tally| tally.read()).chain([self.gone]).sum()
+    }
 }
 
 impl Tally {
@@ -83,5 +115,29 @@ impl Sum for Counts {
             sum.rcodes.iter_mut().zip(counts.rcodes).for_each(|(sum, count)| *sum += count);
             sum
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_gone_have_counted_stays_counted() {
+        let mut tallies = Tallies::default();
+        let [first, second] = [3, 4].map(|count| {
+            let tally = Arc::<Tally>::default();
+            tally.add(Event::Received, count);
+            tally
+        });
+        tallies.watch(&[Arc::clone(&first)]);
+        first.add(Event::Received, 10);
+        drop(first);
+        tallies.watch(&[Arc::clone(&second)]);
+        assert_eq!((tallies.workers.len(), tallies.read().of(Event::Received)), (1, 17));
+        let before = tallies.read();
+        tallies.add(&before);
+        second.add(Event::Received, 1);
+        assert_eq!(tallies.read().of(Event::Received), 35);
     }
 }

@@ -211,7 +211,13 @@ mod tests {
         let limits = Tcp { clients: NonZeroUsize::MIN, per_client: NonZeroUsize::MIN, idle: IDLE };
         let clients = Clients::new(limits);
         let client = Client { addr, via: Via::Stream, seat: clients.seat(addr).unwrap() };
-        let house = House { clients, manner: Manner::for_tests(), idle: IDLE, stop: stop.clone() };
+        let house = House {
+            clients,
+            manner: Manner::for_tests(),
+            idle: IDLE,
+            stop: stop.clone(),
+            succeeded: CancellationToken::new(),
+        };
         (ours, tokio::spawn(converse(theirs, client, house)))
     }
 

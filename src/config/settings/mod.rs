@@ -107,7 +107,7 @@ pub struct RateLimit {
 }
 
 /// `[server] tcp`
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tcp {
     /// Connections at once.
     pub clients: NonZeroUsize,
