@@ -27,6 +27,7 @@ mod orders;
 mod peers;
 mod postgres;
 mod probe;
+mod reload;
 mod serve;
 mod told;
 mod watch;

@@ -45,14 +45,16 @@ impl Keeper {
         self.tell(written);
     }
 
-    /// Writes each new state, or the newest of those that came while the disk was busy, until there are no more.
-    pub(super) async fn keep(mut self, mut states: watch::Receiver<State>) {
+    /// Writes each new state, or the newest of those that came while the disk was busy, until there are no more. It is
+    /// given back then, with nothing left to write.
+    pub(super) async fn keep(mut self, mut states: watch::Receiver<State>) -> Self {
         while self.has_to(&mut states).await {
             let (file, state) = (Arc::clone(&self.file), states.borrow_and_update().clone());
             if let Ok(written) = spawn_blocking(move || file.write(&state)).await {
                 self.tell(written);
             }
         }
+        self
     }
 
     /// Waits until there is something to write; false: there never will be.

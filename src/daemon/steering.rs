@@ -23,13 +23,16 @@ pub enum SteeringError {
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
+    /// Another process takes its place in this very moment.
+    #[error("another process is taking over: give the order again, to that one")]
+    TakenOver,
 }
 
 /// What the director is asked to do.
 #[derive(Debug)]
 pub(super) struct Command {
     wish: Wish,
-    reply: oneshot::Sender<Result<Effect, Refusal>>,
+    reply: oneshot::Sender<Result<Effect, SteeringError>>,
 }
 
 #[derive(Debug)]
@@ -74,7 +77,7 @@ impl Steering {
         let (reply, answer) = oneshot::channel();
         let sent = self.0.send(Command { wish, reply }).await;
         sent.map_err(|_| SteeringError::Stopping)?;
-        Ok(answer.await.map_err(|_| SteeringError::Stopping)??)
+        answer.await.map_err(|_| SteeringError::Stopping)?
     }
 }
 
@@ -88,7 +91,12 @@ impl Command {
             Wish::Release(whom, who) => director.release(&whom, &who, now),
         };
         let kept = if is_preview || effect.is_err() { Kept::Same } else { Kept::Changed };
-        let _ = self.reply.send(effect); // who hung up has no reply, but its order
+        let _ = self.reply.send(effect.map_err(SteeringError::from)); // who hung up has no reply, but its order
         kept
+    }
+
+    /// Leaves it to the process that takes over.
+    pub(super) fn refuse(self) {
+        let _ = self.reply.send(Err(SteeringError::TakenOver));
     }
 }

@@ -57,6 +57,16 @@ pub struct Addresses {
 }
 
 impl Way {
+    /// The word for it, as the config has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "listen",
+            Self::Dot => "dot",
+            Self::Doh => "doh",
+            Self::Doq => "doq",
+        }
+    }
+
     pub(super) const fn has_udp(self) -> bool {
         matches!(self, Self::Plain | Self::Doh | Self::Doq)
     }

@@ -31,13 +31,19 @@ pub use exec::{ExecCheck, Warning};
 pub use postgres::{PostgresCheck, Role};
 pub use puppet::LoadCheck;
 
-/// A value and where the operator wrote it.
-#[derive(Debug, Clone, PartialEq)]
+/// A value and where the operator wrote it. It is the same value wherever it is written.
+#[derive(Debug, Clone)]
 pub struct Located<T> {
     /// The value.
     pub value: T,
     /// Its place in the config.
     pub at: Location,
+}
+
+impl<T: PartialEq> PartialEq for Located<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
 }
 
 /// The whole config. Paths are as they should be opened: relative ones joined to the config's folder.

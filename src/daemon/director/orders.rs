@@ -81,10 +81,19 @@ impl Orders {
             on.extend(known.iter().filter_map(|(id, key)| Some((*id, kept.get(key)?.clone()))));
             kept.retain(|key, _| known.iter().all(|(_, known)| known != key));
         }
-        for (key, order) in &kept {
+        Self { on, strays: kept }
+    }
+
+    /// Tells of those on members that are not in the plan.
+    pub(super) fn tell_strays(&self, are_known: impl Fn(&str) -> bool) {
+        for (key, order) in self.strays.iter().filter(|(key, _)| !are_known(key)) {
             log::stray(key, order);
         }
-        Self { on, strays: kept }
+    }
+
+    /// The members of those.
+    pub(super) fn strays(&self) -> impl Iterator<Item = &str> {
+        self.strays.keys().map(String::as_str)
     }
 
     /// For the next run.
