@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::num::NonZeroU16;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A time to live in seconds, at most 2^31 - 1 (RFC 2181 §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +108,16 @@ pub struct Moment {
     pub steady: Duration,
     /// Seconds of Unix time, until 2106. Whoever sets the clock makes it jump, either way.
     pub unix: u32,
+}
+
+/// Seconds of Unix time, written as RFC 3339 says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Date(pub u32);
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(self.0.into())).fmt(f)
+    }
 }
 
 /// The most records that an answer draws from a pool: drawing looks at all members for each of them.

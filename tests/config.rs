@@ -93,6 +93,9 @@ fn every_key_has_its_effect() {
         (server.tcp.clients.get(), server.tcp.per_client.get(), server.tcp.idle),
         (10, 2, 20 * SECOND)
     );
+    let admin = &config.admin;
+    assert_eq!(admin.socket.as_deref(), Some(Path::new("/etc/onstage/control.sock")));
+    assert_eq!(admin.http, Some("127.0.0.1:8053".parse().unwrap()));
     let guard = &config.guard;
     let guards: Vec<SocketAddr> =
         ["172.16.0.1:53", "[2001:db8::1]:22"].iter().map(|addr| addr.parse().unwrap()).collect();
@@ -207,7 +210,7 @@ fn the_printed_defaults_are_the_defaults() {
     let printed_config = config.unwrap_or_else(|| panic!("{printed}\n{report}"));
     let short = "[[zone]]\nfile = \"z\"\n[[pool]]\nname = \"p.example\"\ncheck = \"puppetserver\"\n";
     let config = read(short).0.unwrap();
-    let said = |config: &Config| format!("{:?} {:?}", config.server, config.guard);
+    let said = |config: &Config| format!("{:?} {:?} {:?}", config.server, config.admin, config.guard);
     assert_eq!(said(&printed_config), said(&config));
     assert_eq!(printed_config.pools[0].max_answers, config.pools[0].max_answers);
     assert_eq!(printed_config.pools[0].min_live, config.pools[0].min_live);
@@ -219,6 +222,25 @@ fn the_printed_defaults_are_the_defaults() {
         (check.interval, check.timeout, check.recheck, check.fall, check.rise, check.tripwire)
     };
     assert_eq!(times(&printed_config), times(&config));
+}
+
+#[test]
+fn the_control_socket_is_found_in_any_config() {
+    for (text, socket) in [
+        ("", Some("/run/onstage/onstage.sock")),
+        ("[server]\nstate-dir = \"/var/lib/onstage\"", Some("/run/onstage/onstage.sock")),
+        ("[server]\nstate-dir = \"state\"", Some("/etc/onstage/state/onstage.sock")),
+        ("[server]\nstate-dir = \"state\"\n[admin]\nsocket = \"/run/two.sock\"", Some("/run/two.sock")),
+        ("[admin]\nsocket = \"two.sock\"", Some("/etc/onstage/two.sock")),
+        ("[admin]\nsocket = \"\"", None),
+    ] {
+        let mended = format!("{text}\n[[zone]]\nfile = \"z\"\n");
+        assert_eq!(read(&mended).0.unwrap().admin.socket.as_deref(), socket.map(Path::new), "{text}");
+        let broken = format!("{text}\n[chekc]\nzone = 3\n");
+        let seen = config::control_socket(Path::new("/etc/onstage/onstage.toml"), &broken).unwrap();
+        assert_eq!(seen.as_deref(), socket.map(Path::new), "{text}");
+    }
+    assert!(config::control_socket(Path::new("onstage.toml"), "[admin").is_err());
 }
 
 proptest! {

@@ -145,7 +145,7 @@ async fn what_takes_a_restart_is_told_each_time() {
     };
     for _ in 0..2 {
         let changes = stage.reload(&other).await.unwrap();
-        assert_eq!(changes.restart, ["user", "state-dir", "workers"]);
+        assert_eq!(changes.restart, ["user", "state-dir", "admin", "workers"]); // the control socket is in the state directory
     }
     assert!(stage.reload(&site).await.unwrap().restart.is_empty());
     assert!(!elsewhere.path().join("state.json").exists());

@@ -1,8 +1,13 @@
 //! Words to calls, results to exit codes.
 
 mod check;
+mod control;
+mod orders;
 mod probe;
 mod serve;
+mod status;
+mod table;
+mod text;
 mod words;
 
 use std::path::Path;
@@ -12,7 +17,9 @@ use clap::{CommandFactory, Parser};
 
 use crate::daemon::{Loaded, Reading, load};
 use crate::demo;
+use crate::health::Word;
 use crate::report::Colour;
+use serve::Entrance;
 use words::{Command, Words};
 
 /// The answer is no.
@@ -33,9 +40,18 @@ pub fn run() -> ExitCode {
         }
     };
     match words.command {
-        Command::Serve { config } => serve::run(&config.path),
+        Command::Serve { config, takeover } => {
+            let entrance = if takeover { Entrance::Takeover } else { Entrance::First };
+            serve::run(&config.path, entrance)
+        }
         Command::Check { config, defaults } => check::run(&config.path, defaults),
         Command::Probe { config, what } => probe::run(&config.path, what.as_deref()),
+        Command::Status { control, member, json, watch, colour } => {
+            status::run(&control, member.as_deref(), json, watch, colour.colour())
+        }
+        Command::Drain { order, yes } => orders::order(&order, Word::Drain, yes),
+        Command::Force { order } => orders::order(&order, Word::Force, false),
+        Command::Release { control, member } => orders::release(&control, &member),
         Command::Demo { once } => demo::run(once),
         Command::Completions { shell } => completions(shell),
         Command::Man => man(),

@@ -1,10 +1,15 @@
 //! The one table of commands and flags: help, completions and the man page all come from it.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use crate::health::Remark;
+use crate::plan::Whom;
+use crate::report::Colour;
 
 /// An authoritative DNS server that answers only with servers that can serve.
 ///
@@ -19,11 +24,15 @@ pub(super) struct Words {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Serve: probe the members, answer queries. Ready (`sd_notify`) once it answers; SIGHUP reads the certificate
-    /// again, SIGTERM and SIGINT end it
+    /// Serve: probe the members, answer queries. Ready (`sd_notify`) once it answers; SIGHUP reads config, zones and
+    /// certificates again, SIGTERM and SIGINT end it
     Serve {
         #[command(flatten)]
         config: ConfigFlag,
+        /// Take the place of the server that runs already, which is found by its control socket: its sockets, and all that it
+        /// knows. It answers until this one does; without one, this is as without the flag
+        #[arg(long)]
+        takeover: bool,
     },
     /// Tell everything that is wrong with the config and its zones
     Check {
@@ -40,6 +49,44 @@ pub(super) enum Command {
         /// The pool (its name) or the member (its address, target or label) to probe; all of them if left out
         #[arg(value_name = "POOL or MEMBER")]
         what: Option<String>,
+    },
+    /// Show the running server: pools, and how each member is
+    Status {
+        #[command(flatten)]
+        control: ControlFlags,
+        /// The member to show: an address, a label, a target; `…@POOL` in one pool; all of them if left out
+        #[arg(value_name = "MEMBER")]
+        member: Option<String>,
+        /// As JSON, on one line
+        #[arg(long)]
+        json: bool,
+        /// Again and again, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+        /// Whether to use colours: `auto` is on a terminal, unless `NO_COLOR` is set
+        #[arg(long, value_name = "WHEN", default_value = "auto")]
+        colour: When,
+    },
+    /// Keep a member out of the answers, as long as there is anybody else
+    Drain {
+        #[command(flatten)]
+        order: OrderFlags,
+        /// Also where it leaves a pool nobody who can serve
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Answer a member whatever its probes say
+    Force {
+        #[command(flatten)]
+        order: OrderFlags,
+    },
+    /// End the order on a member: what its probes say counts again
+    Release {
+        #[command(flatten)]
+        control: ControlFlags,
+        /// The member: an address, a label, a target; `…@POOL` in one pool
+        #[arg(value_name = "MEMBER")]
+        member: Whom,
     },
     /// See it work: masters and a DNS server on loopback, a crash, a freeze, a wrong certificate; no setup
     Demo {
@@ -61,6 +108,62 @@ pub(super) struct ConfigFlag {
     /// The config file
     #[arg(short = 'c', long = "config", value_name = "FILE", default_value = "/etc/onstage/onstage.toml")]
     pub(super) path: PathBuf,
+}
+
+/// How the running server is found.
+#[derive(Debug, Args)]
+pub(super) struct ControlFlags {
+    #[command(flatten)]
+    pub(super) config: ConfigFlag,
+    /// The server's control socket; left out: the one that the config names
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+}
+
+/// An order.
+#[derive(Debug, Args)]
+pub(super) struct OrderFlags {
+    #[command(flatten)]
+    pub(super) control: ControlFlags,
+    /// The member: an address, a label, a target; `…@POOL` in one pool
+    #[arg(value_name = "MEMBER")]
+    pub(super) member: Whom,
+    /// How long it holds (2h, 30min); left out: until it is released
+    #[arg(long = "for", value_name = "TIME", value_parser = lasts)]
+    pub(super) lasts: Option<Duration>,
+    /// What for; everybody who looks is shown it
+    #[arg(long, value_name = "WHY")]
+    pub(super) reason: Remark,
+}
+
+fn lasts(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("it would be over at once".to_owned()),
+        Ok(lasts) => Ok(lasts),
+        Err(e) => Err(format!("{e}; a time is a number with a unit: 90s, 30min, 2h, 7days")),
+    }
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+impl When {
+    /// What that means for standard output.
+    pub(super) fn colour(self) -> Colour {
+        let is_wanted = match self {
+            Self::Auto => {
+                io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
+            }
+            Self::Always => true,
+            Self::Never => false,
+        };
+        if is_wanted { Colour::Always } else { Colour::Never }
+    }
 }
 
 /// Writes the manual page: the command, then each of its words.

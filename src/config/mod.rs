@@ -17,7 +17,7 @@ mod settle;
 mod shown;
 mod values;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::report::{Code, Problem, Report, Sources};
 
@@ -25,10 +25,10 @@ pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
 pub use password::{BadPassword, Password};
 pub use settings::{
-    Body, CaRole, CatalogCheck, Check, Config, Credentials, Demand, ExecCheck, FailOpen, Guard, HttpCheck,
-    Kind, LoadCheck, Located, Member, MemberKey, Policy, Pool, PostgresCheck, PuppetCaCheck, PuppetdbCheck,
-    PuppetserverCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls, TlsCheck, Tripwire, Trust, Verify,
-    VersionFrom, Warning, ZoneFile,
+    Admin, Body, CaRole, CatalogCheck, Check, Config, Credentials, Demand, ExecCheck, FailOpen, Guard,
+    HttpCheck, Kind, LoadCheck, Located, Member, MemberKey, Policy, Pool, PostgresCheck, PuppetCaCheck,
+    PuppetdbCheck, PuppetserverCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls, TlsCheck, Tripwire, Trust,
+    Verify, VersionFrom, Warning, ZoneFile,
 };
 pub use shown::{Shown, Watched};
 
@@ -52,6 +52,17 @@ pub fn read(path: &Path, sources: &mut Sources<'_>, report: &mut Report) -> Opti
     let config = config.filter(|_| !problems.has_errors());
     report.extend_in_order(problems);
     config
+}
+
+/// Where the control socket of the server with this config is, whatever else may be wrong with it: a server that runs can
+/// be asked while its config is being edited. `None`: it has none.
+///
+/// # Errors
+/// It is no TOML.
+pub fn control_socket(path: &Path, text: &str) -> Result<Option<PathBuf>, String> {
+    let glimpse: schema::Glimpse = toml::from_str(text).map_err(|e| e.message().to_owned())?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    Ok(glimpse.socket().map(|socket| folder.join(socket)))
 }
 
 /// Every key that has a default, with it, as TOML.

@@ -32,7 +32,7 @@ use crate::health::Observed;
 use crate::probe::schedule::{Event, Schedule};
 
 /// How long it holds still, at the most.
-const STILLNESS: Duration = Duration::from_secs(10);
+pub(super) const STILLNESS: Duration = Duration::from_secs(10);
 
 /// What is to become of a director.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use tracing::error;
 use super::clock::Clock;
 use super::day::Turn;
 use super::director::{Director, Heir, Kept, Legacy};
-use super::state::State;
+use super::keeper::Edition;
 use super::steering::Command;
 use super::{WAITING_VERDICTS, cookies};
 use crate::health::Observed;
@@ -64,7 +64,7 @@ pub struct Direction {
     clock: Clock,
     inbox: Inbox,
     views: watch::Receiver<Vec<Observed>>,
-    states: watch::Sender<State>,
+    states: watch::Sender<Edition>,
     /// Nothing is published before.
     next_publication: Instant,
     /// No state is kept before.
@@ -93,7 +93,7 @@ impl Direction {
         let now = Instant::now();
         Self {
             views: director.views(),
-            states: watch::Sender::new(director.state()),
+            states: watch::Sender::new(Edition { number: 0, state: director.state() }),
             director,
             clock,
             inbox,
@@ -106,7 +106,7 @@ impl Direction {
     }
 
     /// What the next run should know: news when it is time to keep it.
-    pub fn states(&self) -> watch::Receiver<State> {
+    pub fn states(&self) -> watch::Receiver<Edition> {
         self.states.subscribe()
     }
 
@@ -160,7 +160,8 @@ impl Direction {
     }
 
     fn carry_out(&mut self, command: Command) {
-        let kept = command.carry_out(&mut self.director, self.clock.now());
+        let next = self.states.borrow().number + 1;
+        let kept = command.carry_out(&mut self.director, next, self.clock.now());
         self.note(kept);
     }
 
@@ -210,8 +211,9 @@ impl Direction {
     }
 
     /// Nobody is told any more what the next run should know, until there is somebody else to be told.
-    pub(super) fn keep_silent(&mut self) -> watch::Receiver<State> {
-        self.states = watch::Sender::new(self.director.state());
+    pub(super) fn keep_silent(&mut self) -> watch::Receiver<Edition> {
+        let next = self.states.borrow().next(self.director.state());
+        self.states = watch::Sender::new(next);
         self.note(Kept::Changed);
         self.states()
     }
@@ -219,14 +221,14 @@ impl Direction {
     /// Refuses orders, as long as nothing else is to be done.
     pub(super) async fn refuse_orders(&mut self) {
         while let Some(command) = self.inbox.commands.recv().await {
-            command.refuse();
+            command.put_off(&self.director, self.clock.now());
         }
         std::future::pending::<()>().await;
     }
 
     /// The last word: the serials exactly as they were answered.
     pub(super) fn part(self) {
-        self.states.send_replace(self.director.last_state());
+        self.states.send_modify(|edition| *edition = edition.next(self.director.last_state()));
     }
 
     fn has_state_to_keep(&self) -> bool {
@@ -238,7 +240,8 @@ impl Direction {
     fn keep_state(&mut self) {
         self.views.mark_unchanged();
         (self.publications, self.kept) = (0, Kept::Same);
-        self.states.send_replace(self.director.state());
+        let state = self.director.state();
+        self.states.send_modify(|edition| *edition = edition.next(state));
         self.next_state = Instant::now() + STATE_PAUSE;
     }
 

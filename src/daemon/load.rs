@@ -1,5 +1,6 @@
 //! Reads everything that the config names, and makes a plan of it, or a report of all that is wrong.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::io;
@@ -8,10 +9,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::certificates::Certificates;
+use super::clock::unix_now;
 use super::cookies;
 use super::network::Network;
 use crate::config::{self, Check, Config, Located, Password};
-use crate::plan::{self, Plan, Probe};
+use crate::plan::{self, Origin, Plan, Probe};
 use crate::probe::{Prober, Target};
 use crate::report::{Code, Problem, Report, Sources};
 use crate::units::CookieSecret;
@@ -39,13 +41,23 @@ pub struct Reading<'s> {
 /// Reads the config at `path`, its zones and its certificates, through `read`: the file system's `std::fs::read`,
 /// unless the files are made up, as the demo's are.
 pub fn load<'r>(path: &Path, read: impl Fn(&Path) -> io::Result<Vec<u8>> + 'r) -> Reading<'r> {
-    let read = Rc::new(read);
+    let origin =
+        Rc::new(RefCell::new(Origin { config: path.to_owned(), loaded: unix_now(), ..Origin::default() }));
+    let read = Rc::new({
+        let origin = Rc::clone(&origin);
+        move |path: &Path| {
+            let said = read(path);
+            origin.borrow_mut().note(path, said.as_deref().ok());
+            said
+        }
+    });
     let mut sources = Sources::new({
         let read = Rc::clone(&read);
         move |path| read(path)
     });
     let mut report = Report::default();
-    let loaded = read_all(path, &*read, &mut sources, &mut report);
+    let plan = read_all(path, &*read, &mut sources, &mut report);
+    let loaded = plan.map(|(plan, network)| loaded(plan, network, origin.take()));
     Reading { sources, report, loaded }
 }
 
@@ -54,7 +66,7 @@ fn read_all(
     read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
     sources: &mut Sources<'_>,
     report: &mut Report,
-) -> Option<Loaded> {
+) -> Option<(Plan, Network)> {
     let config = config::read(path, sources, report)?;
     let zones = read_zones(&config, sources, report);
     let files = Files {
@@ -67,7 +79,16 @@ fn read_all(
     let plan = plan::build(config, zones?, report)?;
     let network = network(&plan.probes, &files, report);
     let plan = Plan { secrets, shown, watched: files.certificates.watched, ..plan };
-    (!report.has_errors()).then(|| Loaded { plan: Arc::new(plan), network: Arc::new(network) })
+    (!report.has_errors()).then_some((plan, network))
+}
+
+/// Certificates that are shown are not among what a plan was made of: they are read again by themselves.
+fn loaded(plan: Plan, network: Network, mut origin: Origin) -> Loaded {
+    for watched in &plan.watched {
+        origin.files.remove(&watched.files.certificate.value);
+        origin.files.remove(&watched.files.key.value);
+    }
+    Loaded { plan: Arc::new(Plan { origin: Arc::new(origin), ..plan }), network: Arc::new(network) }
 }
 
 /// What the files say that checks name; one that cannot be used is not here, and that was told.

@@ -14,20 +14,24 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::changes::Changes;
-use super::day::{Succession, Told, Turn};
+use super::day::{Succession, Turn};
 use super::director::{Heir, Legacy};
+use super::load::{Reading, load};
 use super::marks::{Marks, marks, same};
-use super::renew::Renewal;
-use super::{Daemon, Running, WAITING_VERDICTS, post_guards, workers};
+use super::start::workers;
+use super::works::{Gone, Running, Works, lock, post_guards};
+use super::{Loaded, WAITING_VERDICTS};
+use crate::admin::{Kind, Refused, Reloaded};
 use crate::plan::Plan;
 use crate::probe::guard::Vouch;
 use crate::probe::rehearse;
 use crate::probe::schedule::{Ask, Schedule};
+use crate::report::Colour;
 use crate::serve::{self, BindError, Inherited, places};
 use crate::snapshot::Compiler;
 
@@ -50,13 +54,25 @@ pub enum ReloadError {
     Stopping,
 }
 
-impl Daemon {
-    /// From now on this plan is answered and probed. Queries are answered all the time, each as either the old plan has it or
-    /// the new one.
-    ///
-    /// # Errors
-    /// See [`ReloadError`]. Nothing has changed then.
-    pub async fn reload(
+impl Works {
+    /// Reads the files of the config anew: what they say is answered and probed from now on, if it makes sense.
+    pub(super) async fn reload_files(&self) -> Result<Reloaded, Refused> {
+        let path = self.running.lock().await.plan.origin.config.clone();
+        let read = move || {
+            let Reading { sources, report, loaded } = load(&path, |path| std::fs::read(path));
+            (report.render(&sources, Colour::Never), loaded)
+        };
+        let (report, loaded) = spawn_blocking(read).await.map_err(|e| Refused::new(Kind::Unable, e))?;
+        let Some(Loaded { plan, network }) = loaded else {
+            let error = "the config makes no sense: nothing has changed".to_owned();
+            return Err(Refused { error, kind: Kind::BadConfig, report: Some(report) });
+        };
+        let changes = self.reload(&plan, &network).await?;
+        Ok(Reloaded { changes: changes.to_string().lines().map(str::to_owned).collect(), report })
+    }
+
+    /// From now on this plan is answered and probed.
+    pub(super) async fn reload(
         &self,
         plan: &Arc<Plan>,
         ask: &Arc<impl Ask + Vouch>,
@@ -72,21 +88,16 @@ impl Daemon {
         drop(inherited);
         let mut restart = fixed.changed(plan);
         restart.extend((!sockets.are_for(workers)).then_some("workers"));
-        let prepared = prepare(plan, before, ask, &known).await?;
+        let old = Arc::clone(before);
+        let marks_before = spawn_blocking(move || marks(&old)).await.map_err(io::Error::other)?;
+        let prepared = prepare(plan, marks_before, ask, &known).await?;
         let closing = servers.change(sockets, &plan.server, plan.shown.as_ref())?;
         self.closing.spawn(closing.stop());
-        *self.addrs.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = servers.local_addrs();
+        *lock(&self.addrs) = servers.local_addrs();
         let changes = Changes::between((before, &prepared.before), (plan, &prepared.after), restart);
         self.succeed(prepared.heir, plan, ask, &mut running).await?;
         log(&changes);
         Ok(changes)
-    }
-
-    /// What the director knows.
-    pub(super) async fn told(&self) -> Result<Told, ReloadError> {
-        let (to, told) = oneshot::channel();
-        self.turns.send(Turn::Tell(to)).await.map_err(|_| ReloadError::Stopping)?;
-        told.await.map_err(|_| ReloadError::Stopping)
     }
 
     async fn succeed(
@@ -115,16 +126,6 @@ impl Daemon {
     }
 }
 
-impl Running {
-    /// Certificates are read again when they change, those of the plan alone.
-    pub(super) fn watch_over(&mut self, watch: CancellationToken) {
-        let own = self.servers.as_ref().and_then(|servers| servers.shown());
-        self.renewal = Renewal::new(&self.plan.watched_for(own));
-        tokio::spawn(watch.clone().run_until_cancelled_owned(self.renewal.clone().run()));
-        self.watch = Some(watch.drop_guard()); // whoever looked after the plan before ends here
-    }
-}
-
 /// All that is made ready while the old plan is answered.
 pub(super) struct Prepared {
     pub(super) heir: Heir,
@@ -132,20 +133,36 @@ pub(super) struct Prepared {
     pub(super) after: Marks,
 }
 
-async fn prepare(
+/// `before`: the marks of what was served before; `known`: what is known of it.
+pub(super) async fn prepare(
     plan: &Arc<Plan>,
-    before: &Arc<Plan>,
+    before: Marks,
     ask: &Arc<impl Ask>,
     known: &Legacy,
 ) -> Result<Prepared, io::Error> {
-    let (old, new) = (Arc::clone(before), Arc::clone(plan));
-    let compile = move || (marks(&old), marks(&new), Compiler::new(new));
-    let work = tokio::task::spawn_blocking(compile);
+    let new = Arc::clone(plan);
+    let work = spawn_blocking(move || (marks(&new), Compiler::new(new)));
     let end = Instant::now() + plan.server.first_round;
     let findings = rehearse(&plan.probes, known.unknown(plan), ask, end).await;
-    let (before, after, compiler) = work.await.map_err(io::Error::other)?;
+    let (after, compiler) = work.await.map_err(io::Error::other)?;
     let heir = Heir { plan: Arc::clone(plan), compiler, findings, same: same(&before, &after) };
     Ok(Prepared { heir, before, after })
+}
+
+impl From<Gone> for ReloadError {
+    fn from(_: Gone) -> Self {
+        Self::Stopping
+    }
+}
+
+impl From<ReloadError> for Refused {
+    fn from(e: ReloadError) -> Self {
+        let kind = match &e {
+            ReloadError::Bind { .. } | ReloadError::Io(_) => Kind::Unable,
+            ReloadError::Stopping => Kind::Stopping,
+        };
+        Self::new(kind, format!("{e}: nothing has changed"))
+    }
 }
 
 impl ReloadError {

@@ -24,7 +24,8 @@ use super::{Reason, Standing, Thresholds};
 use crate::units::Presence;
 
 /// One reading of a master's JRuby instances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Load {
     /// How many it has.
     pub instances: u32,
@@ -43,7 +44,8 @@ pub struct Load {
 }
 
 /// Whether free instances are handed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// They are.
     Open,

@@ -9,6 +9,7 @@
 //! ```
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,15 @@ pub struct Draft {
     pub why: Remark,
     /// For how long; `None`: until it is released.
     pub lasts: Option<Duration>,
+}
+
+/// Whether whoever gives an order knows that it leaves a pool nobody who can serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// It is refused then.
+    Asked,
+    /// It is meant so.
+    Given,
 }
 
 /// Out or in.
@@ -107,6 +117,14 @@ impl Standing {
 }
 
 impl Word {
+    /// The word itself.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Force => "force",
+        }
+    }
+
     /// What an ordered member is: drained or forced.
     pub const fn participle(self) -> &'static str {
         match self {
@@ -119,6 +137,11 @@ impl Word {
 impl Remark {
     /// The most bytes in one.
     pub const LONGEST: usize = 100;
+
+    /// A user without a name.
+    pub fn of_uid(uid: u32) -> Self {
+        Self(format!("uid {uid}"))
+    }
 
     /// # Errors
     /// See [`BadRemark`].
@@ -133,6 +156,14 @@ impl Remark {
         } else {
             Ok(Self(text.to_owned()))
         }
+    }
+}
+
+impl FromStr for Remark {
+    type Err = BadRemark;
+
+    fn from_str(text: &str) -> Result<Self, BadRemark> {
+        Self::new(text)
     }
 }
 

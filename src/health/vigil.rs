@@ -46,6 +46,11 @@ impl Vigil {
         self.next = Some(self.next.map_or(end, |next| next.min(end)));
     }
 
+    /// For how long nothing was heard of this probe.
+    pub fn silence(&self, probe: ProbeId, now: Duration) -> Duration {
+        now.saturating_sub(self.probes[probe.index()].heard)
+    }
+
     /// When to look next; `None`: not before something is heard.
     pub const fn next_look(&self) -> Option<Duration> {
         self.next

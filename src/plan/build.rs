@@ -32,6 +32,7 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
     problems.problems().iter().cloned().for_each(|problem| report.push(problem));
     (!failed).then_some(Plan {
         server: config.server,
+        admin: config.admin,
         guard: config.guard,
         zones,
         pools,
@@ -39,6 +40,7 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
         secrets: Arc::default(),
         shown: None,
         watched: Vec::new(),
+        origin: Arc::default(),
     })
 }
 
@@ -105,15 +107,13 @@ impl Builder<'_> {
         report: &mut Report,
     ) -> Option<Pool> {
         let of_type = places.iter().filter(|&&(z, r)| self.zones[z].records[r].record_type() == record_type);
-        let members: Vec<Member> = of_type
-            .copied()
-            .collect::<Vec<_>>()
-            .into_iter()
-            .map(|(z, r)| self.member(pool, z, r, report))
-            .collect();
-        (!members.is_empty()).then(|| Pool {
+        let of_type: Vec<(usize, usize)> = of_type.copied().collect();
+        let &(zone, first) = of_type.first()?;
+        let members = of_type.into_iter().map(|(z, r)| self.member(pool, z, r, report)).collect();
+        Some(Pool {
             name: pool.name.value.clone(),
             record_type,
+            ttl: self.zones[zone].records[first].ttl,
             members,
             policy: pool.policy,
             max_answers: pool.max_answers,

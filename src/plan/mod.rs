@@ -5,6 +5,8 @@
 //! of the same address share one probe.
 
 mod build;
+mod near;
+mod origin;
 mod whom;
 
 use std::net::SocketAddr;
@@ -13,13 +15,14 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Check, Credentials, FailOpen, Guard, Policy, Server, Shown, Watched};
+use crate::config::{Admin, Check, Credentials, FailOpen, Guard, Policy, Server, Shown, Watched};
 use crate::health::Standing;
 use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
 use crate::zone::Zone;
 
 pub use build::build;
+pub use origin::Origin;
 pub use whom::{BadWhom, Whom};
 
 /// Everything that will be served and probed.
@@ -27,6 +30,8 @@ pub use whom::{BadWhom, Whom};
 pub struct Plan {
     /// `[server]`
     pub server: Server,
+    /// `[admin]`
+    pub admin: Admin,
     /// `[guard]`
     pub guard: Guard,
     /// The zones, by `ZoneId`. No two have the same name.
@@ -41,6 +46,8 @@ pub struct Plan {
     pub shown: Option<Shown>,
     /// Every certificate that is shown to anybody, with the files to read it from again.
     pub watched: Vec<Watched>,
+    /// What it was made of.
+    pub origin: Arc<Origin>,
 }
 
 /// The RRset of one type at a pool's name. A name with A and AAAA records is two of these: an agent that has
@@ -51,6 +58,8 @@ pub struct Pool {
     pub name: Name,
     /// A, AAAA or SRV.
     pub record_type: RecordType,
+    /// The TTL of its records in the zone file.
+    pub ttl: Ttl,
     /// The members, in the order of the zone file.
     pub members: Vec<Member>,
     /// Who is answered in which order.

@@ -14,7 +14,7 @@ use crate::config::Tcp;
 
 /// All connections; clones are the same.
 #[derive(Debug, Clone)]
-pub(super) struct Clients {
+pub(crate) struct Clients {
     limits: Tcp,
     guests: Arc<Mutex<Guests>>,
     /// By which door they come in here.
@@ -38,15 +38,15 @@ struct Guest {
 
 /// The right to be connected; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(crate) struct Seat {
     clients: Clients,
     id: u64,
     /// Cancelled when somebody else needs the seat more.
-    pub(super) leave: CancellationToken,
+    pub(crate) leave: CancellationToken,
 }
 
 impl Clients {
-    pub(super) fn new(limits: Tcp) -> Self {
+    pub(crate) fn new(limits: Tcp) -> Self {
         Self { limits, guests: Arc::default(), door: 0 }
     }
 
@@ -58,12 +58,12 @@ impl Clients {
     }
 
     /// How many there may be.
-    pub(super) const fn most(&self) -> usize {
+    pub(crate) const fn most(&self) -> usize {
         self.limits.clients.get()
     }
 
     /// A seat for a client, unless it has too many already.
-    pub(super) fn seat(&self, addr: IpAddr) -> Option<Seat> {
+    pub(crate) fn seat(&self, addr: IpAddr) -> Option<Seat> {
         let client = network(addr);
         let mut guests = self.guests();
         let count = guests.by_client.entry(client).or_default();
@@ -82,12 +82,12 @@ impl Clients {
     }
 
     /// Makes the connection that has been silent longest leave: descriptors have run out.
-    pub(super) fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         self.guests().ask_silent_to_leave();
     }
 
     /// Makes all connections of this door leave: their time is over.
-    pub(super) fn close_all(&self) {
+    pub(crate) fn close_all(&self) {
         let guests = self.guests();
         let own = guests.all.values().filter(|guest| guest.door == self.door);
         own.for_each(|guest| guest.leave.cancel());
@@ -121,7 +121,7 @@ impl Guests {
 
 impl Seat {
     /// The client has just said something.
-    pub(super) fn heard(&self) {
+    pub(crate) fn heard(&self) {
         if let Some(guest) = self.clients.guests().all.get_mut(&self.id) {
             guest.heard = Instant::now();
         }

@@ -5,12 +5,20 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 
 use super::place::{Door, Place, Sockets};
 
 /// Bound sockets, of which some may be of use.
 #[derive(Debug, Default)]
-pub struct Inherited(Vec<Heirloom>);
+pub struct Inherited {
+    dns: Vec<Heirloom>,
+    /// For administrators, by the paths that they were bound to, or for.
+    control: Vec<(PathBuf, UnixListener)>,
+    /// For the dashboard, by the addresses that they were bound for.
+    http: Vec<(SocketAddr, TcpListener)>,
+}
 
 #[derive(Debug)]
 struct Heirloom {
@@ -44,30 +52,62 @@ impl Inherited {
             Bound::Udp(udp) => udp.local_addr()?,
             Bound::Tcp(tcp) => tcp.local_addr()?,
         };
-        self.0.push(Heirloom { place, bound, socket });
+        self.dns.push(Heirloom { place, bound, socket });
         Ok(())
+    }
+
+    /// One more control socket.
+    pub fn add_control(&mut self, path: PathBuf, listener: UnixListener) {
+        self.control.push((path, listener));
+    }
+
+    /// One more socket of a dashboard.
+    pub fn add_http(&mut self, addr: SocketAddr, listener: TcpListener) {
+        self.http.push((addr, listener));
+    }
+
+    /// The control socket with this path.
+    pub fn take_control(&mut self, path: &Path) -> Option<UnixListener> {
+        let own = self.control.iter().position(|(own, _)| own == path)?;
+        Some(self.control.remove(own).1)
+    }
+
+    /// The socket of a dashboard that is to be at this address.
+    pub fn take_http(&mut self, addr: SocketAddr) -> Option<TcpListener> {
+        if let Some(own) = self.http.iter().position(|(own, _)| *own == addr) {
+            return Some(self.http.remove(own).1);
+        }
+        let is_free = |heirloom: &Heirloom| heirloom.place.is_none() && heirloom.bound == addr;
+        let other =
+            self.dns.iter().position(|other| is_free(other) && matches!(other.socket, Bound::Tcp(_)))?;
+        match self.dns.remove(other).socket {
+            Bound::Tcp(listener) => Some(listener),
+            Bound::Udp(_) => None,
+        }
     }
 
     /// What is left, for people: `udp 192.0.2.1:53`.
     pub fn left(&self) -> Vec<String> {
-        self.0.iter().map(|heirloom| format!("{} {}", heirloom.protocol(), heirloom.bound)).collect()
+        let dns = self.dns.iter().map(|heirloom| format!("{} {}", heirloom.protocol(), heirloom.bound));
+        let control = self.control.iter().map(|(path, _)| format!("unix {}", path.display()));
+        dns.chain(control).chain(self.http.iter().map(|(addr, _)| format!("tcp {addr}"))).collect()
     }
 
     /// The sockets for `place`, as far as there are any.
     pub(super) fn take(&mut self, place: Place) -> Door {
-        let own = self.0.iter().find(|heirloom| heirloom.place == Some(place));
-        let other = || self.0.iter().find(|heirloom| heirloom.is_for(place));
+        let own = self.dns.iter().find(|heirloom| heirloom.place == Some(place));
+        let other = || self.dns.iter().find(|heirloom| heirloom.is_for(place));
         let mut door = Door { place, udp: Vec::new(), tcp: None };
         let Some(bound) = own.or_else(other).map(|heirloom| heirloom.bound) else { return door };
-        for i in (0..self.0.len()).rev() {
-            let heirloom = &self.0[i];
+        for i in (0..self.dns.len()).rev() {
+            let heirloom = &self.dns[i];
             let fits = heirloom.place == Some(place) || heirloom.is_for(place);
             let is_wanted = match heirloom.socket {
                 Bound::Udp(_) => place.way.has_udp() && (door.udp.is_empty() || !place.way.has_quic()),
                 Bound::Tcp(_) => place.way.has_tcp() && door.tcp.is_none(),
             };
             if heirloom.bound == bound && fits && is_wanted {
-                match self.0.remove(i).socket {
+                match self.dns.remove(i).socket {
                     Bound::Udp(udp) => door.udp.push(udp),
                     Bound::Tcp(tcp) => door.tcp = Some(tcp),
                 }

@@ -40,6 +40,8 @@ use door::Open;
 use limit::Limiter;
 use tally::Tallies;
 
+pub(crate) use clients::{Clients, Seat};
+
 pub use bind::{BindError, bind};
 pub use inherit::{Bound, Inherited};
 pub use place::{Addresses, Place, Sockets, Way, places};
@@ -73,7 +75,7 @@ pub type Clock = fn() -> u32;
 /// What holds for every connection, over whatever it comes.
 #[derive(Debug, Clone)]
 struct House {
-    clients: clients::Clients,
+    clients: Clients,
     manner: Manner,
     /// The longest silence (`tcp.idle`).
     idle: Duration,
@@ -137,7 +139,7 @@ impl House {
     fn new(settings: &Settings, manner: Manner, succeeded: CancellationToken) -> Self {
         let limiter = Limiter::new(settings.rate_limit).map(Arc::new);
         let manner = Manner { limiter, cpus: settings.cpus.clone().into(), ..manner };
-        let clients = clients::Clients::new(settings.tcp);
+        let clients = Clients::new(settings.tcp);
         Self { clients, manner, idle: settings.tcp.idle, stop: CancellationToken::new(), succeeded }
     }
 }

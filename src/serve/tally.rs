@@ -102,6 +102,15 @@ impl Counts {
         self.events[event as usize]
     }
 
+    /// What was counted since then.
+    #[must_use]
+    pub fn since(mut self, then: &Self) -> Self {
+        let less = |now: &mut u64, then: &u64| *now = now.saturating_sub(*then);
+        self.events.iter_mut().zip(&then.events).for_each(|(now, then)| less(now, then));
+        self.rcodes.iter_mut().zip(&then.rcodes).for_each(|(now, then)| less(now, then));
+        self
+    }
+
     /// How many replies had an rcode.
     pub fn replies(&self, rcode: u16) -> u64 {
         self.rcodes.get(usize::from(rcode)).copied().unwrap_or_default()

@@ -11,7 +11,7 @@
 use crate::config::{FailOpen, Policy};
 use crate::health::Standing;
 use crate::plan::Pool;
-use crate::units::Presence;
+use crate::units::{Presence, Ttl};
 
 /// Who of a pool is answered, in the order of its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,12 @@ impl Lineup {
             _ => open(pool, standings, last),
         };
         Self { answered, mode: Mode::FailingOpen, outlook: Outlook::Unsettled }
+    }
+
+    /// The longest that anybody may keep the records of `pool`, or keep that there is none; `None`: as long as the zone says.
+    pub fn most_kept(&self, pool: &Pool) -> Option<Ttl> {
+        let is_brief = self.outlook == Outlook::Unsettled || self.mode == Mode::FailingOpen;
+        is_brief.then_some(pool.ttl_unsettled)
     }
 
     /// How many members are answered.
@@ -146,7 +152,7 @@ mod tests {
 
     use super::*;
     use crate::name::Name;
-    use crate::units::{Share, Ttl};
+    use crate::units::Share;
     use Standing::{Doubtful, Down, Drained, Foreign};
 
     const LIVE: Standing = Standing::LIVE;
@@ -155,6 +161,7 @@ mod tests {
 
     fn pool(min_live: Share, fail_open: FailOpen) -> Pool {
         Pool {
+            ttl: Ttl::MAX,
             name: Name::parse("puppet.example.org").unwrap(),
             record_type: RecordType::A,
             members: Vec::new(),

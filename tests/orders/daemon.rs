@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::daemon::{Consent, Daemon, Loaded, Refusal, SteeringError};
+use onstage::daemon::{Consent, Daemon, Durable, Loaded, Refusal, SteeringError};
 use onstage::demo::addresses;
 use onstage::health::{Remark, Word};
 use tokio::net::TcpListener;
@@ -85,8 +85,9 @@ async fn an_order_holds_at_once_and_after_a_restart() {
     let drain = draft(Word::Drain, None);
     let asked = steering.preview(whom.parse().unwrap(), Some(Word::Drain)).await.unwrap();
     assert_eq!(answered(server).await, [first, second], "asking changes nothing");
-    let effect = steering.order(whom.parse().unwrap(), drain.clone(), Consent::Asked).await.unwrap();
-    assert_eq!(effect, asked);
+    let (effect, durable) =
+        steering.order(whom.parse().unwrap(), drain.clone(), Consent::Asked).await.unwrap();
+    assert_eq!((effect, durable), (asked, Durable::Yes));
     assert_eq!(answered(server).await, [first], "it holds when it is told so");
     let both = steering.order(first.to_string().parse().unwrap(), drain, Consent::Asked).await;
     assert!(matches!(both, Err(SteeringError::Refused(Refusal::Bares(_)))), "{both:?}");
@@ -116,21 +117,16 @@ async fn an_order_ends_on_a_timer() {
     daemon.stop().await;
 }
 
-/// A crash loses no order that was written down before it.
+/// A crash loses no order that was acknowledged.
 #[tokio::test]
-async fn an_order_is_written_down_at_once() {
+async fn an_order_is_written_down_before_it_is_acknowledged() {
     let site = Site::new().await;
     let [first, second] = site.members;
     let daemon = site.start().await;
     let whom = second.to_string().parse().unwrap();
     daemon.steering().order(whom, draft(Word::Drain, None), Consent::Asked).await.unwrap();
-    let written = async {
-        while !site.file().contains("kernel update") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), written).await.expect("it is written");
     let crashed = site.file();
+    assert!(crashed.contains("kernel update"), "{crashed}");
     daemon.stop().await;
     std::fs::write(site.state.path().join("state.json"), crashed).unwrap();
     let daemon = site.start().await;
@@ -148,7 +144,9 @@ async fn an_order_holds_where_nothing_can_be_written() {
     let in_the_way = site.state.path().join("state.json.draft");
     std::fs::create_dir(&in_the_way).unwrap();
     let whom = second.to_string().parse().unwrap();
-    steering.order(whom, draft(Word::Drain, None), Consent::Asked).await.unwrap();
+    let (_, durable) = steering.order(whom, draft(Word::Drain, None), Consent::Asked).await.unwrap();
+    let Durable::NotYet(why) = durable else { panic!("{durable:?}") };
+    assert!(why.contains("state.json"), "{why}");
     assert_eq!(answered(server).await, [first]);
     std::fs::remove_dir(&in_the_way).unwrap();
     daemon.stop().await;

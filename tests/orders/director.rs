@@ -178,14 +178,17 @@ fn an_order_that_makes_a_pool_fail_open_asks_for_consent() {
 fn what_cannot_be_ordered_is_refused_in_a_sentence() {
     let mut stage = Stage::open(&plan(""), &State::default());
     let nobody = stage.order("192.0.2.9", Word::Drain, None, at(0)).unwrap_err();
-    assert_eq!(nobody.to_string(), "there is no member `192.0.2.9`");
+    assert_eq!(nobody.to_string(), "there is no member `192.0.2.9`; is it `192.0.2.1` or `192.0.2.2`?");
     let over = stage.order("192.0.2.2", Word::Drain, Some(Duration::ZERO), at(0)).unwrap_err();
     assert_eq!(over.to_string(), "the order would be over at once");
     let root = Remark::new("root").unwrap();
     let none = stage.director.release(&whom("192.0.2.2"), &root, at(0)).unwrap_err();
     assert_eq!(none.to_string(), "there is no order on `192.0.2.2`");
     let nobody = stage.director.release(&whom("192.0.2.9@p.example"), &root, at(0)).unwrap_err();
-    assert_eq!(nobody.to_string(), "there is no member `192.0.2.9@p.example`");
+    assert_eq!(
+        nobody.to_string(),
+        "there is no member `192.0.2.9@p.example`; is it `192.0.2.1` or `192.0.2.2`?"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The doc comment of a key is its reference. Keys are written in kebab-case; durations are strings with units
 //! (`"2s"`, `"500ms"`). What values may be is told by their types; how they hang together, by `settle.rs`.
 
+mod admin;
 mod catalog;
 mod check;
 mod encrypted;
@@ -26,6 +27,7 @@ use serde_spanned::Spanned;
 
 use super::values::{NameText, Pause, ServerId, UdpSize};
 
+pub(super) use admin::{Admin, Glimpse};
 pub(super) use catalog::{PuppetCatalog, VersionFrom};
 pub(super) use check::Check;
 pub(super) use encrypted::{TlsKeys, Verify};
@@ -43,6 +45,7 @@ pub(super) use tls::Tls;
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct File {
     pub(super) server: Server,
+    pub(super) admin: Admin,
     pub(super) guard: Guard,
     pub(super) zone: Vec<Zone>,
     pub(super) check: BTreeMap<Spanned<String>, Check>,

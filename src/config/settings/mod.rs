@@ -51,6 +51,8 @@ impl<T: PartialEq> PartialEq for Located<T> {
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[admin]`
+    pub admin: Admin,
     /// `[guard]`
     pub guard: Guard,
     /// `[[zone]]`, in the order of the file.
@@ -90,6 +92,15 @@ pub struct Server {
     pub tcp: Tcp,
     /// `tls = {…}`; `None`: nobody is served encrypted.
     pub tls: Option<Tls>,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admin {
+    /// The control socket; `None`: nobody steers the server while it runs.
+    pub socket: Option<PathBuf>,
+    /// The address of the dashboard; `None`: there is none.
+    pub http: Option<SocketAddr>,
 }
 
 /// `[guard]`
@@ -197,6 +208,18 @@ pub enum Policy {
     Weighted,
     /// The members of the lowest tier that has a live one, in turn.
     Failover,
+}
+
+impl Policy {
+    /// The word for it in the config.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::Sticky => "sticky",
+            Self::Weighted => "weighted",
+            Self::Failover => "failover",
+        }
+    }
 }
 
 /// What a pool answers with fewer live members than `min-live`.

@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 
 use serde_spanned::Spanned;
 
-use crate::config::schema::Server;
+use crate::config::schema::{Admin, Server};
 use crate::report::{Code, Location, Problem, Report, SourceId};
 
 /// Reports each address that two listeners of one protocol want. TCP carries plain DNS, DNS over TLS and HTTP/2; UDP
-/// carries plain DNS, DNS over QUIC and HTTP/3.
-pub(super) fn refuse_twins(server: &Server, source: SourceId, report: &mut Report) {
+/// carries plain DNS, DNS over QUIC and HTTP/3. The dashboard is on TCP as well.
+pub(super) fn refuse_twins(server: &Server, admin: &Admin, source: SourceId, report: &mut Report) {
     let plain = &server.listen[..];
     let (dot, doh, doq) =
         server.tls.as_ref().map_or((&[][..], &[][..], &[][..]), |tls| (&tls.dot, &tls.doh, &tls.doq));
-    let tcp: Vec<&Spanned<SocketAddr>> = [plain, dot, doh].into_iter().flatten().collect();
+    let tcp: Vec<&Spanned<SocketAddr>> = [plain, dot, doh].into_iter().flatten().chain(&admin.http).collect();
     let udp: Vec<&Spanned<SocketAddr>> = [plain, doh, doq].into_iter().flatten().collect();
     let mut told = Vec::new();
     for (again, first) in twins(&tcp).chain(twins(&udp)) {

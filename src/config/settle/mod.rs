@@ -19,7 +19,9 @@ use std::sync::Arc;
 use serde_spanned::Spanned;
 
 use super::schema::{self, File, Pacing};
-use super::settings::{Config, Credentials, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile};
+use super::settings::{
+    Admin, Config, Credentials, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile,
+};
 use super::values::ShareText;
 use crate::report::{Code, Location, Problem, Report, SourceId};
 use crate::units::Share;
@@ -29,6 +31,8 @@ use demands::Checks;
 pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut Report) -> Config {
     let tables = file.check.keys().map(|name| name.span().start).collect();
     let mut settler = Settler { folder, source, tables, report };
+    listen::refuse_twins(&file.server, &file.admin, source, settler.report);
+    let admin = settler.admin(&file.admin, &file.server);
     let server = settler.server(file.server);
     let guard = settler.guard(file.guard);
     let zones = settler.zones(file.zone);
@@ -44,7 +48,7 @@ pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut R
     settler.refuse_strangers(&pools);
     let checks = pools.iter().flat_map(|pool| pool.check.checks());
     let checks = checks.map(|check| (check.name.clone(), Arc::clone(check))).collect();
-    Config { server, guard, zones, checks, pools }
+    Config { server, admin, guard, zones, checks, pools }
 }
 
 /// One of everything, with all that has a default.
@@ -52,6 +56,7 @@ pub(super) fn defaults() -> String {
     #[derive(serde::Serialize)]
     struct Defaults {
         server: schema::Server,
+        admin: schema::Admin,
         guard: schema::Guard,
         check: BTreeMap<&'static str, schema::Check>,
         pool: [schema::PoolDefaults; 1],
@@ -74,6 +79,7 @@ pub(super) fn defaults() -> String {
     let pool = [schema::PoolDefaults::default()];
     match toml::to_string(&Defaults {
         server: schema::Server::default(),
+        admin: schema::Admin { socket: Some(schema::Admin::usual_socket()), http: None },
         guard: schema::Guard::default(),
         check,
         pool,
@@ -116,8 +122,15 @@ impl Settler<'_> {
         Located { value: self.folder.join(value), at }
     }
 
-    fn server(&mut self, server: schema::Server) -> Server {
-        listen::refuse_twins(&server, self.source, self.report);
+    fn admin(&self, admin: &schema::Admin, server: &schema::Server) -> Admin {
+        let socket = schema::Admin::socket(admin.socket.as_deref(), &server.state_dir);
+        Admin {
+            socket: socket.map(|path| self.folder.join(path)),
+            http: admin.http.as_ref().map(|addr| *addr.get_ref()),
+        }
+    }
+
+    fn server(&self, server: schema::Server) -> Server {
         Server {
             listen: server.listen.into_iter().map(Spanned::into_inner).collect(),
             workers: server.workers,

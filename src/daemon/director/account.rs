@@ -1,12 +1,11 @@
 //! What is told about a pool, in words.
 
-use super::log::Date;
 use super::news::News;
 use super::sighting::{Sighting, sight};
 use crate::health::{Order, Word};
 use crate::plan::{Member, Pool};
 use crate::snapshot::{Account, Line, Lineup, Mode};
-use crate::units::Presence;
+use crate::units::{Date, Presence};
 
 /// The account of a pool: who is answered since `since`, and how each member is; `order` is by its place.
 pub(super) fn account<'o>(

@@ -67,12 +67,12 @@ impl Agreements {
         self.ends.values().min().copied()
     }
 
-    /// How the members of a pool disagree, in words; empty where they do not.
-    pub(super) fn told(&self, pool: PoolId) -> String {
+    /// How the members of a pool disagree, in words; `None`: they do not.
+    pub(super) fn told(&self, pool: PoolId) -> Option<String> {
         match self.pools[pool.index()].concord() {
-            Concord::Silent | Concord::Unanimous(_) => String::new(),
-            Concord::Majority(version) => format!(", most serve {}", shown(version)),
-            Concord::Divided(votes) => format!(", divided: {}", ranking(votes)),
+            Concord::Silent | Concord::Unanimous(_) => None,
+            Concord::Majority(version) => Some(format!("most serve {}", shown(version))),
+            Concord::Divided(votes) => Some(format!("divided: {}", ranking(votes))),
         }
     }
 }

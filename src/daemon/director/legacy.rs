@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::agreements::Other;
+use super::recents::Recents;
 use super::sighting::Sighting;
 use super::tales::Tale;
 use super::{Director, Stage};
@@ -22,6 +23,8 @@ use crate::units::{CookieSecret, Moment, PoolId, Presence, ProbeId, Serial};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Legacy {
+    /// Of the program that wrote it.
+    version: String,
     /// When this was so, by the steady clock.
     pub(in crate::daemon) steady: Duration,
     /// By zone name: the serial that was answered last.
@@ -50,6 +53,7 @@ pub(super) struct Witnessed {
     pub(super) tale: Tale,
     /// Whether its member says nothing at all.
     is_silent: bool,
+    pub(super) recents: Recents,
 }
 
 /// What was answered of a pool.
@@ -88,10 +92,11 @@ impl Director {
     pub fn legacy(&self, now: Moment) -> Legacy {
         let probes = self.plan.probes.iter().enumerate();
         Legacy {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             steady: now.steady,
             serials: self.answered_serials(),
             orders: self.orders.kept(&self.plan),
-            strays: self.orders.strays().map(str::to_owned).collect(),
+            strays: self.orders.strays().map(|(member, _)| member.to_owned()).collect(),
             probes: probes
                 .map(|(i, probe)| (probe.key(), self.witnessed(ProbeId(i as u32), probe)))
                 .collect(),
@@ -109,6 +114,7 @@ impl Director {
             sighting: self.sightings[id.index()],
             tale: self.tales[id.index()].clone(),
             is_silent: self.guard.is_silent(id),
+            recents: self.recents[id.index()].clone(),
         }
     }
 
@@ -153,6 +159,11 @@ impl Legacy {
         let waits = |known: &Witnessed| known.is_silent && known.sighting.observed.is_up();
         let known = (0..).map(ProbeId).zip(self.witnesses(plan));
         known.filter(|(_, known)| known.is_some_and(waits)).map(|(id, _)| id).collect()
+    }
+
+    /// Whether it was written by the same version, so that whatever is packed in it can be unpacked.
+    pub(super) fn is_of_this_version(&self) -> bool {
+        self.version == env!("CARGO_PKG_VERSION")
     }
 
     /// The serial of a zone.

@@ -1,8 +1,5 @@
 //! What the director says in the log: one line for each transition.
 
-use std::fmt;
-use std::time::{Duration, UNIX_EPOCH};
-
 use tracing::{info, warn};
 
 use super::agreements::{ranking, shown};
@@ -10,6 +7,7 @@ use crate::health::{Concord, Level, Load, Observed, Order, Reason, Remark, Verdi
 use crate::plan::{Pool, Probe};
 use crate::probe::Finding;
 use crate::snapshot::{Lineup, Mode};
+use crate::units::Date;
 
 /// So many members of a pool are named in one line.
 const MOST_LABELS: usize = 32;
@@ -140,13 +138,4 @@ pub(super) fn order_over(member: &str, order: &Order) {
 /// It is kept for a member that may come back.
 pub(super) fn stray(member: &str, order: &Order) {
     warn!(member, order = order.word.participle(), who = %order.who, "there is no such member: its order is kept");
-}
-
-/// A moment in seconds of Unix time, as RFC 3339 writes it.
-pub(super) struct Date(pub(super) u32);
-
-impl fmt::Display for Date {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(self.0.into())).fmt(f)
-    }
 }

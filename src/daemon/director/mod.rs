@@ -13,10 +13,12 @@ mod news;
 mod opening;
 mod orders;
 mod ramps;
+mod recents;
 mod sighting;
 mod standings;
 mod succession;
 mod tales;
+mod view;
 mod wake;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,19 +32,21 @@ use super::state::{Lease, State};
 use crate::health::{Guard, Observed, Pace, Vigil};
 use crate::plan::{MemberId, Plan, Pool};
 use crate::probe::Finding;
-use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
+use crate::snapshot::{Account, Compiler, Lineup, Publisher, Reader, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::account;
 use agreements::Agreements;
 use news::{News, queues};
 use orders::Orders;
 use ramps::Ramps;
+use recents::Recents;
 use sighting::Sighting;
 use tales::{Tale, is_awaited};
 
 pub(super) use legacy::Legacy;
-pub use orders::{Consent, Effect, Left, Refusal};
+pub use orders::{Effect, Left, Refusal};
 pub(super) use succession::Heir;
+pub use view::View;
 pub use wake::Kept;
 
 /// The state of everything that is probed, and the way to the snapshot.
@@ -52,6 +56,8 @@ pub struct Director {
     compiler: Compiler,
     sightings: Vec<Sighting>,
     tales: Vec<Tale>,
+    /// The last verdicts of each probe.
+    recents: Vec<Recents>,
     agreements: Agreements,
     guard: Guard,
     /// Those whom their last verdict would have taken down, and who may not leave yet.
@@ -83,6 +89,8 @@ pub struct Director {
     vigil: Option<Vigil>,
     /// How many probes' verdicts are stale.
     stale: watch::Sender<usize>,
+    /// How often something was published, or said of a pool anew.
+    changes: watch::Sender<u64>,
 }
 
 /// Whether anything is answered yet.
@@ -114,6 +122,7 @@ impl Director {
             sightings: vec![Sighting::NONE; plan.probes.len()],
             agreements: Agreements::new(&plan),
             tales: vec![Tale::default(); plan.probes.len()],
+            recents: vec![Recents::default(); plan.probes.len()],
             guard: guard::guard(&plan),
             waiting: BTreeMap::new(),
             suspicion: watch::Sender::new(false),
@@ -133,6 +142,7 @@ impl Director {
             due: BTreeSet::new(),
             vigil: None,
             stale: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
             plan,
         }
     }
@@ -147,6 +157,7 @@ impl Director {
     /// Takes one verdict in; when to ask this member again. What follows is to be published.
     pub fn take(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
         self.hear(id, News::Prompt, now);
+        self.recents[id.index()].note(finding, now.unix);
         let after = self.heed(id, finding, now);
         let before = self.sightings[id.index()].observed;
         let is_first = before == Observed::Unknown && is_awaited(&self.plan.probes[id.index()]);
@@ -199,6 +210,14 @@ impl Director {
         self.unknown == 0
     }
 
+    /// Reads what it publishes; `None`: it has not opened yet.
+    pub(super) fn reader(&self) -> Option<Reader> {
+        match &self.stage {
+            Stage::Open(publisher) => Some(publisher.reader()),
+            Stage::Rehearsal => None,
+        }
+    }
+
     /// Who of each pool is answered, by `PoolId`.
     pub fn lineups(&self) -> &[Lineup] {
         &self.lineups
@@ -207,6 +226,11 @@ impl Director {
     /// What is observed, by `ProbeId`: news whenever a member goes up or down, once it is answered so.
     pub fn views(&self) -> watch::Receiver<Vec<Observed>> {
         self.views.subscribe()
+    }
+
+    /// News whenever something is published, or said of a pool anew.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// What the next run should know if this one ends without warning.
@@ -267,6 +291,7 @@ impl Director {
         }
         let next = self.compiler.recompile(&current, &changed, &self.lineups, &self.serials());
         publisher.publish(next.with_accounts(accounts.into()));
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Draws one lineup anew; whether it is another one.

@@ -5,20 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use hickory_proto::rr::RecordType;
 
 use super::{Director, log};
-use crate::health::{Draft, Order, Remark, Standing, Word};
+use crate::health::{Consent, Draft, Order, Remark, Standing, Word};
 use crate::name::Name;
 use crate::plan::{MemberId, Plan, Whom};
 use crate::snapshot::{Lineup, Mode, Outlook};
 use crate::units::{Moment, PoolId};
-
-/// Whether whoever gives an order knows that it leaves a pool nobody who can serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
-    /// It is refused then.
-    Asked,
-    /// It is meant so.
-    Given,
-}
 
 /// What an order does, or would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +41,13 @@ pub struct Left {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Nobody is named so.
-    #[error("there is no member `{0}`")]
-    Nobody(Whom),
+    #[error("there is no member `{whom}`{}", meant(.near))]
+    Nobody {
+        /// What was said.
+        whom: Whom,
+        /// What there is that is like it.
+        near: Vec<String>,
+    },
     /// It would be over before it began.
     #[error("the order would be over at once")]
     Over,
@@ -61,6 +57,9 @@ pub enum Refusal {
     /// Nothing to release.
     #[error("there is no order on `{0}`")]
     NoOrder(Whom),
+    /// Another process takes the place of this one in this very moment.
+    #[error("another process is taking over: give the order again, to that one")]
+    TakenOver,
 }
 
 /// Every order there is.
@@ -91,15 +90,15 @@ impl Orders {
         }
     }
 
-    /// The members of those.
-    pub(super) fn strays(&self) -> impl Iterator<Item = &str> {
-        self.strays.keys().map(String::as_str)
-    }
-
     /// For the next run.
     pub(super) fn kept(&self, plan: &Plan) -> BTreeMap<String, Order> {
         let known = self.on.iter().map(|(&id, order)| (plan.member_key(id), order.clone()));
         known.chain(self.strays.clone()).collect()
+    }
+
+    /// Those on members that are in no pool, by key.
+    pub(super) fn strays(&self) -> impl Iterator<Item = (&str, &Order)> {
+        self.strays.iter().map(|(key, order)| (key.as_str(), order))
     }
 
     pub(super) fn on(&self, id: MemberId) -> Option<&Order> {
@@ -144,11 +143,7 @@ impl Director {
     /// [`Refusal::Nobody`]
     pub fn preview(&self, whom: &Whom, word: Option<Word>, now: Moment) -> Result<Effect, Refusal> {
         let members = self.plan.members(whom);
-        if members.is_empty() {
-            Err(Refusal::Nobody(whom.clone()))
-        } else {
-            Ok(self.effect(&members, word, now))
-        }
+        if members.is_empty() { Err(self.nobody(whom)) } else { Ok(self.effect(&members, word, now)) }
     }
 
     /// Orders members; an order that they had is replaced.
@@ -191,7 +186,7 @@ impl Director {
         let strays: Vec<String> = self.orders.strays.keys().filter(|key| whom.means(key)).cloned().collect();
         if members.is_empty() && strays.is_empty() {
             let nobody = named.is_empty();
-            return Err(if nobody { Refusal::Nobody(whom.clone()) } else { Refusal::NoOrder(whom.clone()) });
+            return Err(if nobody { self.nobody(whom) } else { Refusal::NoOrder(whom.clone()) });
         }
         let mut effect = self.effect(&members, None, now);
         effect.members.extend(strays);
@@ -207,6 +202,11 @@ impl Director {
     /// Ends the orders whose time is over; the pools concerned.
     pub(super) fn end_orders(&mut self, now: Moment) -> Vec<PoolId> {
         self.orders.end(&self.plan, now.unix)
+    }
+
+    /// Nobody is named so.
+    pub(super) fn nobody(&self, whom: &Whom) -> Refusal {
+        Refusal::Nobody { whom: whom.clone(), near: self.plan.near(whom) }
     }
 
     fn effect(&self, members: &[MemberId], word: Option<Word>, now: Moment) -> Effect {
@@ -245,6 +245,12 @@ impl Left {
     fn pool(&self) -> String {
         format!("`{}` ({})", self.pool, self.record_type)
     }
+}
+
+/// What is asked back when nobody is named so.
+fn meant(near: &[String]) -> String {
+    let quoted: Vec<String> = near.iter().map(|word| format!("`{word}`")).collect();
+    if quoted.is_empty() { String::new() } else { format!("; is it {}?", quoted.join(" or ")) }
 }
 
 fn pools_of(members: &[MemberId]) -> Vec<PoolId> {

@@ -47,6 +47,7 @@ impl Director {
         next.views = replace(&mut self.views, watch::Sender::new(Vec::new()));
         next.suspicion = replace(&mut self.suspicion, watch::Sender::new(false));
         next.stale = replace(&mut self.stale, watch::Sender::new(0));
+        next.changes = replace(&mut self.changes, watch::Sender::new(0));
         let publisher = match replace(&mut self.stage, Stage::Rehearsal) {
             Stage::Open(publisher) => Some(publisher),
             Stage::Rehearsal => None,
@@ -73,6 +74,12 @@ impl Director {
                 (*sighting, *tale) = (known.sighting, known.tale.clone());
             }
         }
+        if legacy.is_of_this_version() {
+            let known = legacy.witnesses(&heir.plan).zip(&mut heir.recents);
+            known.for_each(|(known, recents)| {
+                *recents = known.map(|known| known.recents.clone()).unwrap_or_default();
+            });
+        }
         let probes = heir.plan.probes.iter().zip(&heir.sightings);
         let awaited = probes.filter(|(probe, seen)| is_awaited(probe) && seen.observed == Observed::Unknown);
         heir.unknown = awaited.count();
@@ -98,6 +105,7 @@ impl Director {
         let silent = legacy.silent(&self.plan);
         self.suspect(silent.into_iter(), now);
         self.open_after(legacy, same, publisher, now);
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Members stand where they stood, and are compared as they are now.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Director, log};
 use crate::config::{Kind, LoadCheck};
-use crate::health::{Burden, Level, Limits, Observed, Reason, Standing, Thresholds, Verdict};
+use crate::health::{Burden, Level, Limits, Load, Observed, Reason, Standing, Thresholds, Verdict};
 use crate::plan::{Member, Probe};
 use crate::probe::Finding;
 use crate::snapshot::Account;
@@ -16,6 +16,8 @@ use crate::units::{Moment, PoolId, ProbeId};
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Tale {
     burden: Burden,
+    /// How busy it said last that it is.
+    pub(super) load: Option<Load>,
     /// Since when it is so busy, in seconds of Unix time.
     since: Option<u32>,
     /// What is presumed of it until it has a verdict.
@@ -48,6 +50,7 @@ impl Director {
         let (probe, tale) = (&self.plan.probes[id.index()], &mut self.tales[id.index()]);
         let before = tale.burden.level();
         tale.burden = burden(tale.burden, probe, finding);
+        tale.load = finding.told.load.or(tale.load);
         let after = tale.burden.level();
         if !self.sightings[id.index()].observed.is_up() {
             tale.burden = Burden::default(); // it comes back as another one
@@ -89,7 +92,10 @@ impl Director {
     pub(super) fn retell(&self, pool: PoolId, account: &mut Account) {
         let members = &self.plan.pools[pool.index()].members;
         let Some((head, lines)) = account.lines.split_first_mut() else { return };
-        head.text += &self.agreements.told(pool);
+        if let Some(told) = self.agreements.told(pool) {
+            head.text += ", ";
+            head.text += &told;
+        }
         for ((id, member), line) in self.ids(pool).zip(members).zip(lines) {
             if let Some((since, version)) = self.agreements.other(id) {
                 line.text = format!("{}, {}: {version}", line.text, Reason::OtherVersion);
@@ -104,7 +110,7 @@ impl Director {
     }
 
     /// How busy a member is, and since when, where that makes a difference.
-    fn level(&self, member: &Member) -> Option<(Level, Option<u32>)> {
+    pub(super) fn level(&self, member: &Member) -> Option<(Level, Option<u32>)> {
         if member.condition.standing(&|probe| self.seen(probe)) == Standing::LIVE {
             return None;
         }

@@ -6,7 +6,7 @@ use super::Scribe;
 use crate::config::Policy;
 use crate::plan::{Member, Pool};
 use crate::snapshot::draw::{self, Order, Stake};
-use crate::snapshot::lineup::{Lineup, Mode, Outlook};
+use crate::snapshot::lineup::{Lineup, Mode};
 use crate::snapshot::table::NodeId;
 use crate::snapshot::template::Draft;
 use crate::snapshot::wire;
@@ -75,10 +75,8 @@ impl<'p> Answered<'p> {
 
     /// The longest that anybody may keep it, or keep that there is none of it; `None`: as long as the zone says.
     pub(super) fn most(&self) -> Option<Ttl> {
-        let (pool, _) = self
-            .pool
-            .filter(|(_, lineup)| lineup.outlook == Outlook::Unsettled || lineup.mode == Mode::FailingOpen)?;
-        Some(pool.ttl_unsettled)
+        let (pool, lineup) = self.pool?;
+        lineup.most_kept(pool)
     }
 
     /// The TTL that a record of it leaves with.

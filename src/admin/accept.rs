@@ -1,0 +1,116 @@
+//! Lets administrators in: a few at a time, with limits on what they send and how long they take.
+//!
+//! With all seats taken, who has been silent longest leaves for who comes, so that programs that hang keep nobody out.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::IntoResponse;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::door::Caller;
+use super::{Kind, Refused};
+use crate::config::Tcp;
+use crate::serve::{Clients, Seat};
+
+/// Connections at once.
+const SEATS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+/// From one address; over the socket they are all from one.
+const SEATS_EACH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
+/// The longest that a request's head may take, and a connection without a request.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest that a reply may take to begin.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How much of a head is read.
+const LONGEST_HEAD: usize = 16 << 10;
+/// How long accepting rests when the system has no descriptor left.
+const REST: Duration = Duration::from_millis(50);
+
+/// Where they come from.
+pub(super) trait Listener: Send + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// The most connections of one client.
+    const EACH: NonZeroUsize;
+
+    /// The next one: its address, and who it is where the kernel can tell.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, IpAddr, Option<Caller>)>> + Send;
+}
+
+impl Listener for UnixListener {
+    type Stream = tokio::net::UnixStream;
+    const EACH: NonZeroUsize = SEATS;
+
+    async fn next(&self) -> io::Result<(Self::Stream, IpAddr, Option<Caller>)> {
+        let (stream, _unnamed) = self.accept().await?;
+        let caller = Caller { uid: stream.peer_cred()?.uid() };
+        Ok((stream, Ipv4Addr::LOCALHOST.into(), Some(caller)))
+    }
+}
+
+impl Listener for TcpListener {
+    type Stream = tokio::net::TcpStream;
+    const EACH: NonZeroUsize = SEATS_EACH;
+
+    async fn next(&self) -> io::Result<(Self::Stream, IpAddr, Option<Caller>)> {
+        let (stream, addr) = self.accept().await?;
+        let _ = stream.set_nodelay(true); // an event is one write, and waits for no other
+        Ok((stream, addr.ip(), None))
+    }
+}
+
+/// Accepts until `stop`. Connections end then, too.
+pub(super) async fn accept<L: Listener>(listener: L, router: Router, stop: CancellationToken) {
+    let clients = Clients::new(Tcp { clients: SEATS, per_client: L::EACH, idle: PATIENCE });
+    let mut is_told = false;
+    while let Some(next) = stop.run_until_cancelled(listener.next()).await {
+        match next {
+            Ok((stream, addr, caller)) => {
+                let Some(seat) = clients.seat(addr) else { continue };
+                let talk = converse(stream, router.clone(), caller, seat);
+                tokio::spawn(stop.clone().run_until_cancelled_owned(talk));
+            }
+            Err(e) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    warn!(%e, "cannot accept connections of administrators for now");
+                }
+                clients.make_room();
+                let _ = stop.run_until_cancelled(sleep(REST)).await;
+            }
+        }
+    }
+}
+
+/// Until one of them leaves, or the seat is needed. Where the connection becomes another protocol's, the seat is given back.
+async fn converse<S>(stream: S, router: Router, caller: Option<Caller>, seat: Seat)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let leave = seat.leave.clone();
+    let tower = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        seat.heard();
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(caller);
+        }
+        let reply = timeout(LONGEST, tower.call(request));
+        let late = || Refused::new(Kind::TooSlow, "that took too long, and may still come to pass");
+        async move { reply.await.unwrap_or_else(|_elapsed| Ok(late().into_response())) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(LONGEST_HEAD);
+    let talk = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let _ = leave.run_until_cancelled_owned(talk).await; // however it ended, there is nobody to tell
+}

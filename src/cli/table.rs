@@ -1,0 +1,162 @@
+//! A status as a table for people, 80 columns wide where names let it be.
+//!
+//! ```text
+//! onstage 0.1.0, up 3 d, process 4242, /etc/onstage/onstage.toml
+//!
+//! puppet.example.org A: 2 of 3 answered, settled, TTL 30 s
+//! * puppet1 (172.16.1.10)  up          3 d     1.2 ms
+//!   puppet2 (172.16.4.26)  down      2 min     2.00 s  tls-timeout
+//!     the connection was accepted, and nobody spoke
+//! ```
+//!
+//! `*` is who is answered.
+
+use super::text::{Ink, columns, latency, paint, stretch, wrapped};
+use crate::admin::status::{Member, Mode, Observed, OnDisk, Order, Pool, Server, Status};
+use crate::report::Colour;
+use crate::units::Date;
+
+/// The widest that names of members are in a row with the rest.
+const WIDEST: usize = 36;
+/// How far what is said below a row is indented.
+const INDENT: usize = 4;
+
+/// The table, without a line break at its end.
+pub(super) fn render(status: &Status, colour: Colour) -> String {
+    let now = status.server.now;
+    let mut lines = head(&status.server, colour);
+    for pool in &status.pools {
+        lines.push(String::new());
+        lines.extend(table(pool, now, colour));
+    }
+    for stray in &status.strays {
+        lines.push(String::new());
+        let text = format!("{}: there is no such member now; {}", stray.member, ordered(&stray.order, now));
+        lines.extend(wrapped(&text, 0));
+    }
+    lines.join("\n")
+}
+
+fn head(server: &Server, colour: Colour) -> Vec<String> {
+    let up = stretch(server.now.saturating_sub(server.started));
+    let head = format!("onstage {}, up {up}, process {}, {}", server.version, server.pid, server.config.path);
+    let warnings = warnings(server).into_iter().flat_map(|warning| wrapped(&warning, 0));
+    let warnings = warnings.map(|line| paint(&line, Ink::Bad, colour));
+    wrapped(&head, 0).into_iter().chain(warnings).collect()
+}
+
+/// What is not as it should be with the server as a whole.
+fn warnings(server: &Server) -> Vec<String> {
+    let mut warnings = Vec::new();
+    match server.config.on_disk {
+        OnDisk::Same => {}
+        OnDisk::Differs => {
+            warnings.push("Config or zones on disk are others than those that run.".to_owned());
+        }
+        OnDisk::Unreadable => warnings.push("Config or zones on disk cannot be read.".to_owned()),
+    }
+    let prober = &server.prober;
+    if prober.frozen {
+        warnings.push("No member answers, and no guard: what is observed is frozen.".to_owned());
+    }
+    if prober.stale > 0 {
+        warnings.push(format!("{} of {} probes are stale: the prober stalls.", prober.stale, prober.probes));
+    }
+    if let Some(trouble) = &server.state_trouble {
+        warnings.push(format!("A restart would not know of the newest orders and health: {trouble}"));
+    }
+    warnings
+}
+
+fn table(pool: &Pool, now: u32, colour: Colour) -> Vec<String> {
+    let names: Vec<String> = pool.members.iter().map(named).collect();
+    let fitting = names.iter().map(|name| columns(name)).filter(|&width| width <= WIDEST);
+    let width = fitting.max().unwrap_or_default();
+    let rows =
+        pool.members.iter().zip(&names).flat_map(|(member, name)| row(member, name, width, now, colour));
+    title(pool, colour).into_iter().chain(rows).collect()
+}
+
+fn title(pool: &Pool, colour: Colour) -> Vec<String> {
+    let count = format!("{} of {} answered", pool.answered, pool.members.len());
+    let (ink, mode) = match pool.mode {
+        Mode::Live => (Ink::Head, count),
+        Mode::FailingOpen => (Ink::Bad, format!("FAILS OPEN, {count}, fewer than {} live", pool.min_live)),
+    };
+    let settled = if pool.settled { "settled" } else { "unsettled" };
+    let versions = pool.versions.as_ref().map(|versions| format!(", {versions}")).unwrap_or_default();
+    let text = format!("{} {}: {mode}, {settled}, TTL {} s{versions}", pool.name, pool.record_type, pool.ttl);
+    wrapped(&text, 0).iter().map(|line| paint(line, ink, colour)).collect()
+}
+
+/// What people call it, and its record where that is something else.
+fn named(member: &Member) -> String {
+    let both = format!("{} ({})", member.label, member.record);
+    if member.label == member.record || columns(&both) > WIDEST { member.label.clone() } else { both }
+}
+
+fn row(member: &Member, name: &str, width: usize, now: u32, colour: Colour) -> Vec<String> {
+    let mark = if member.answered > 0 { "*" } else { " " };
+    let (state, ink) = match member.observed {
+        Observed::Up => ("up", Ink::Good),
+        Observed::Down => ("down", Ink::Bad),
+        Observed::Unknown => ("unknown", Ink::Odd),
+    };
+    let since = member.since.map(|since| stretch(now.saturating_sub(since))).unwrap_or_default();
+    let state = paint(&format!("{state:<7}"), ink, colour);
+    let facts = format!("{state}  {since:>6}  {:>9}", took(member));
+    let notes = notes(member).join(", ");
+    let gap = if notes.is_empty() { "" } else { "  " };
+    let facts = format!("{}{gap}{notes}", if notes.is_empty() { facts.trim_end() } else { &facts });
+    let mut lines = match columns(name) {
+        fits if fits <= width => vec![format!("{mark} {name:<width$}  {facts}")],
+        _ => vec![format!("{mark} {name}"), format!("  {:<width$}  {facts}", "")],
+    };
+    lines.extend(below(member, now).iter().flat_map(|text| wrapped(text, INDENT)));
+    lines
+}
+
+/// How long the last probe took; of several, the one that took longest.
+fn took(member: &Member) -> String {
+    let last = member.probes.iter().filter_map(|probe| probe.recent.last());
+    let longest = last.map(|verdict| verdict.latency_ms).reduce(f32::max);
+    longest.map(latency).unwrap_or_default()
+}
+
+/// What is to be known besides, in a word or two.
+fn notes(member: &Member) -> Vec<String> {
+    let mut notes: Vec<String> = member.reason.iter().cloned().collect();
+    match &member.order {
+        Some(order) if order.word == "drain" => notes.push("drained".to_owned()),
+        Some(_) => notes.push("forced".to_owned()),
+        None => {}
+    }
+    if (1..100).contains(&member.answered) {
+        notes.push(format!("{} %", member.answered));
+    }
+    if member.probes.iter().any(|probe| probe.stale) {
+        notes.push("stale".to_owned());
+    }
+    let pending = member.probes.iter().find(|probe| probe.contradictions > 0);
+    if let Some(probe) = pending {
+        let what = if probe.observed == Observed::Up { "fails" } else { "passes" };
+        notes.push(format!("{} of {} {what}", probe.contradictions, probe.threshold));
+    }
+    notes
+}
+
+/// What needs sentences.
+fn below(member: &Member, now: u32) -> Vec<String> {
+    let detail = member.detail.iter().cloned();
+    detail.chain(member.order.iter().map(|order| ordered(order, now))).collect()
+}
+
+/// An order, in a sentence.
+pub(super) fn ordered(order: &Order, now: u32) -> String {
+    let word = if order.word == "drain" { "drained" } else { "forced" };
+    let ago = stretch(now.saturating_sub(order.since));
+    let until = order
+        .until
+        .map(|until| format!("; until {}, in {}", Date(until), stretch(until.saturating_sub(now))));
+    format!("{word} by {} {ago} ago: {}{}", order.who, order.why, until.unwrap_or_default())
+}

@@ -1,0 +1,185 @@
+//! The running server as administrators meet it: what it is asked goes to the director, and what the director does not know
+//! is added here.
+
+use std::fs;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+use tracing::info;
+
+use super::clock::unix_now;
+use super::director::{Effect, Refusal, View};
+use super::steering::{Durable, Steering, SteeringError};
+use super::works::Works;
+use crate::admin::status::{self, Config, Listen, OnDisk, Queries, Server, Status};
+use crate::admin::{self, Kind, Refused, Reloaded, Running};
+use crate::health::{Consent, Draft, Remark, Word};
+use crate::plan::{Origin, Whom};
+use crate::serve::Addresses;
+use crate::snapshot::Mode;
+
+/// From one look at the files of the config to the next, at the least.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// A running server.
+#[derive(Debug)]
+pub(super) struct Face {
+    steering: Steering,
+    changes: watch::Receiver<u64>,
+    started: u32,
+    works: Weak<Works>,
+    look: Mutex<Option<Look>>,
+}
+
+/// What the files of a config said beside what runs, when they were last looked at.
+#[derive(Debug, Clone)]
+struct Look {
+    at: Instant,
+    origin: Arc<Origin>,
+    seen: OnDisk,
+}
+
+impl Face {
+    pub(super) fn new(works: &Arc<Works>) -> Self {
+        let (steering, changes) = (works.steering.clone(), works.changes.clone());
+        let works_on = Arc::downgrade(works);
+        Self { steering, changes, started: works.started, works: works_on, look: Mutex::default() }
+    }
+
+    fn listen(&self) -> Listen {
+        let addrs = self.works.upgrade().map(|works| works.addrs()).unwrap_or_default();
+        let Addresses { plain, dot, doh, doq } = addrs;
+        Listen { plain, dot, doh, doq }
+    }
+
+    fn works(&self) -> Result<Arc<Works>, Refused> {
+        self.works.upgrade().ok_or_else(|| SteeringError::Stopping.into())
+    }
+
+    async fn server(&self, view: &View) -> Server {
+        let origin = &view.origin;
+        Server {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            now: unix_now(),
+            started: self.started,
+            config: Config {
+                path: origin.config.display().to_string(),
+                hash: origin.hash(),
+                loaded: origin.loaded,
+                on_disk: self.on_disk(origin).await,
+            },
+            listen: self.listen(),
+            prober: view.prober.clone(),
+            state_trouble: self.steering.trouble(),
+            queries: Queries::default(),
+        }
+    }
+
+    /// What the files say now, or said a moment ago.
+    async fn on_disk(&self, origin: &Arc<Origin>) -> OnDisk {
+        let last = self.look.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(last) = last.filter(|last| last.at.elapsed() < LOOK && Arc::ptr_eq(&last.origin, origin))
+        {
+            return last.seen;
+        }
+        let read = Arc::clone(origin);
+        let seen = spawn_blocking(move || compare(&read)).await.unwrap_or(OnDisk::Unreadable);
+        let look = Look { at: Instant::now(), origin: Arc::clone(origin), seen };
+        *self.look.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
+        seen
+    }
+}
+
+impl Running for Face {
+    async fn status(&self, whom: Option<Whom>) -> Result<Status, Refused> {
+        let view = self.steering.view(whom).await?;
+        let server = self.server(&view).await;
+        let View { zones, pools, strays, .. } = view;
+        Ok(Status { server, zones, pools, strays })
+    }
+
+    async fn preview(&self, whom: Whom, word: Option<Word>) -> Result<admin::Effect, Refused> {
+        Ok(told(self.steering.preview(whom, word).await?, None))
+    }
+
+    async fn order(&self, whom: Whom, draft: Draft, consent: Consent) -> Result<admin::Effect, Refused> {
+        let (effect, durable) = self.steering.order(whom, draft, consent).await?;
+        Ok(told(effect, warning(durable)))
+    }
+
+    async fn release(&self, whom: Whom, who: Remark) -> Result<admin::Effect, Refused> {
+        let (effect, durable) = self.steering.release(whom, who).await?;
+        Ok(told(effect, warning(durable)))
+    }
+
+    /// It goes on if whoever asked hangs up: half a reload is none.
+    async fn reload(&self, who: Remark) -> Result<Reloaded, Refused> {
+        let works = self.works()?;
+        info!(%who, "reload");
+        let reloading = tokio::spawn(async move { works.reload_files().await });
+        reloading.await.unwrap_or_else(|e| Err(Refused::new(Kind::Unable, e)))
+    }
+
+    fn may_hand_over(&self) -> Result<(), Refused> {
+        let is_there = !self.works()?.succeeded.is_cancelled();
+        is_there.then_some(()).ok_or_else(|| SteeringError::Refused(Refusal::TakenOver).into())
+    }
+
+    async fn hand_over(&self, stream: UnixStream, said: Vec<u8>) {
+        if let Ok(works) = self.works() {
+            works.hand_over(stream, said).await;
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+}
+
+fn compare(origin: &Origin) -> OnDisk {
+    let anew = origin.anew(|path| fs::read(path).ok());
+    match &anew == origin {
+        true => OnDisk::Same,
+        false if anew.files.values().any(Option::is_none) => OnDisk::Unreadable,
+        false => OnDisk::Differs,
+    }
+}
+
+fn told(effect: Effect, warning: Option<String>) -> admin::Effect {
+    let left = effect.pools.into_iter().map(|left| admin::Left {
+        pool: left.pool.to_string(),
+        record_type: left.record_type.to_string(),
+        members: left.members,
+        live: left.live,
+        mode: match left.mode {
+            Mode::Live => status::Mode::Live,
+            Mode::FailingOpen => status::Mode::FailingOpen,
+        },
+    });
+    admin::Effect { members: effect.members, pools: left.collect(), warning }
+}
+
+fn warning(durable: Durable) -> Option<String> {
+    match durable {
+        Durable::Yes => None,
+        Durable::NotYet(why) => Some(format!("a restart would not know of it yet: {why}")),
+    }
+}
+
+impl From<SteeringError> for Refused {
+    fn from(e: SteeringError) -> Self {
+        let kind = match &e {
+            SteeringError::Stopping | SteeringError::Refused(Refusal::TakenOver) => Kind::Stopping,
+            SteeringError::Refused(Refusal::Nobody { .. }) => Kind::NoSuchMember,
+            SteeringError::Refused(Refusal::Over) => Kind::BadRequest,
+            SteeringError::Refused(Refusal::Bares(_)) => Kind::Bares,
+            SteeringError::Refused(Refusal::NoOrder(_)) => Kind::NoOrder,
+        };
+        Self::new(kind, e)
+    }
+}
