@@ -29,6 +29,7 @@ mod postgres;
 mod probe;
 mod reload;
 mod serve;
+mod takeover;
 mod told;
 mod watch;
 mod zone;

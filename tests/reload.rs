@@ -2,7 +2,7 @@
 //! answer, or with a guess.
 
 mod sockets;
-mod stage;
+pub mod stage;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

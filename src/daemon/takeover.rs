@@ -79,7 +79,7 @@ async fn ask(mut stream: UnixStream) -> Result<UnixStream, TakeoverError> {
     let request = format!(
         "POST /v1/takeover HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: {TAKEOVER}\r\nContent-Length: 0\r\n\r\n"
     );
-    let refused = |e: io::Error| TakeoverError::Refused(e.to_string());
+    let refused = |e: io::Error| TakeoverError::Refused(PassingError::from(e).to_string());
     stream.write_all(request.as_bytes()).await.map_err(refused)?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && head.len() < LONGEST_HEAD {
