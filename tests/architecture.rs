@@ -62,7 +62,7 @@ fn sources() -> Vec<Source> {
         for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
             if entry.is_dir() {
                 folders.push(entry);
-            } else {
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
                 let path = entry.strip_prefix(&root).expect("below src").to_owned();
                 sources.push(Source { path, text: fs::read_to_string(entry).expect("text") });
             }

@@ -140,6 +140,51 @@ fn a_good_config_is_0_and_is_told_back() {
 }
 
 #[test]
+fn what_is_worth_a_look_is_counted() {
+    let site = Site::new("");
+    std::fs::write(site.folder.path().join("p.zone"), format!("{ZONE}@ A 192.0.2.1\n")).unwrap();
+    let output = onstage(&["check", "-c", &site.config()]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stderr(&output).contains("warning"), "{}", stderr(&output));
+    assert!(stdout(&output).contains(": 1 warning, and nothing wrong besides\n"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_delegation_is_ready_to_be_pasted() {
+    let site = Site::new("");
+    let output = onstage(&["delegation", "-c", &site.config()]);
+    let wanted = format!(
+        "; for the zone above p.example:\np.example. IN NS ns.p.example.\nns.p.example. IN A 127.0.0.1\n\n\
+         // or for named.conf of a BIND that resolves for its own clients:\nzone \"p.example\" {{\n    type forward;\n    \
+         forward only;\n    forwarders {{ {} port 5300; }};\n}};\n",
+        site.addr.ip()
+    );
+    assert_eq!((stdout(&output), output.status.code()), (wanted, Some(0)));
+}
+
+/// Members are named as in orders, and so are those that do not exist.
+#[test]
+fn a_member_is_probed_by_any_of_its_names() {
+    let site = Site::new("");
+    let config = std::fs::read_to_string(site.config()).unwrap();
+    let more = "[check.tcp]\ntcp = { port = 1 }\n[[pool]]\nname = \"p.example\"\ncheck = \"tcp\"\n\
+                [pool.member.\"127.0.0.1\"]\nlabel = \"Own\"\n";
+    std::fs::write(site.config(), config + more).unwrap();
+    std::fs::write(site.folder.path().join("p.zone"), ZONE.replace("192.0.2.1", "127.0.0.1")).unwrap();
+    for name in ["p.example", "own", "127.0.0.1", "127.0.0.1:1", "Own@p.example"] {
+        let output = onstage(&["probe", "-c", &site.config(), name]);
+        assert!(stdout(&output).contains("Own: 127.0.0.1:1, check tcp"), "{name}: {}", stderr(&output));
+        assert_eq!(output.status.code(), Some(1), "{name}: nobody listens");
+    }
+    let output = onstage(&["probe", "-c", &site.config(), "owm"]);
+    assert_eq!(stderr(&output), "onstage: there is no pool and no member `owm`; is it `Own`?\n");
+    assert_eq!(output.status.code(), Some(64));
+    let output = onstage(&["check", "--live", "-c", &site.config()]);
+    assert!(stdout(&output).contains("probe tcp 127.0.0.1:1: fail: refused"), "{}", stdout(&output));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn a_bad_config_is_78_and_is_told_with_a_caret() {
     let site = Site::new("lisen = []");
     for word in ["check", "serve", "probe"] {
@@ -167,8 +212,8 @@ fn the_example_config_is_good_but_for_the_bundle_of_another_machine() {
 
 #[test]
 fn completions_and_the_manual_are_printed() {
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(stdout(&onstage(&["completions", shell])).contains("probe"), "{shell}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(stdout(&onstage(&["completions", shell])).contains("ONSTAGE_COMPLETE"), "{shell}");
     }
     assert!(stdout(&onstage(&["man"])).starts_with(".ie"));
     assert!(stdout(&onstage(&["check", "--defaults"])).contains("udp-size = 1232"));

@@ -10,6 +10,7 @@ use onstage::config::{
     VersionFrom, Warning,
 };
 use onstage::daemon::load;
+use onstage::name::Name;
 use onstage::report::{Code, Colour, Report, Sources};
 use onstage::units::Share;
 use proptest::prelude::*;
@@ -96,6 +97,9 @@ fn every_key_has_its_effect() {
     let admin = &config.admin;
     assert_eq!(admin.socket.as_deref(), Some(Path::new("/etc/onstage/control.sock")));
     assert_eq!(admin.http, Some("127.0.0.1:8053".parse().unwrap()));
+    assert_eq!(admin.names, [Name::parse("dns1.example.org").unwrap()]);
+    let token_file = admin.token_file.as_ref().map(|file| file.value.as_path());
+    assert_eq!(token_file, Some(Path::new("/etc/onstage/token")));
     let guard = &config.guard;
     let guards: Vec<SocketAddr> =
         ["172.16.0.1:53", "[2001:db8::1]:22"].iter().map(|addr| addr.parse().unwrap()).collect();
@@ -107,6 +111,9 @@ fn every_key_has_its_effect() {
     let addrs = |texts: &[&str]| texts.iter().map(|addr| addr.parse().unwrap()).collect::<Vec<SocketAddr>>();
     assert_eq!(tls.dot, addrs(&["127.0.0.1:853", "[::1]:853"]));
     assert_eq!((&tls.doh, &tls.doq), (&addrs(&["127.0.0.1:443"]), &addrs(&["127.0.0.1:853"])));
+    let dnstap = server.dnstap.as_ref().unwrap();
+    assert_eq!((dnstap.socket.as_path(), dnstap.one_of.get()), (Path::new("/etc/onstage/dnstap.sock"), 20));
+    assert_eq!(server.query_log.unwrap().get(), 1000);
     assert_eq!(config.zones[0].name.as_ref().unwrap().value.to_string(), "puppet.example.org");
     let web = &config.checks["web"];
     assert_eq!((web.interval, web.timeout, web.recheck), (10 * SECOND, 3 * SECOND, SECOND / 4));

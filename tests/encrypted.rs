@@ -1,5 +1,6 @@
 //! Encrypted DNS over real sockets: the daemon in this process, with a certificate that clients hold it to.
 
+mod counted;
 mod https;
 mod quic;
 

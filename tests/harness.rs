@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,13 +11,14 @@ use std::time::Duration;
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Record, RecordType};
 use onstage::answer::{MAX_MESSAGE, Outcome, Peer, Rotation, Via, answer};
-use onstage::daemon::{Director, Loaded, load};
+use onstage::daemon::{Daemon, Director, Loaded, load};
 use onstage::health::Standing;
 use onstage::plan::{Plan, Pool};
 use onstage::probe::schedule::Event;
 use onstage::report::Colour;
 use onstage::snapshot::{Compiler, Lineup, Outlook, Snapshot};
 use onstage::units::{Moment, Serial};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 /// A loopback address that no other test uses, in this process or another. A server that stops and starts again must
@@ -42,6 +43,61 @@ pub fn load_site(files: &[(&str, &str)]) -> Loaded {
 /// The plan of a zone without pools.
 pub fn plan_of_zone(text: &str) -> Arc<Plan> {
     load_site(&[("onstage.toml", "[[zone]]\nfile = \"zone\"\n"), ("zone", text)]).plan
+}
+
+/// Two members that accept connections, and what a server that watches them needs.
+pub struct Pair {
+    pub state: tempfile::TempDir,
+    pub members: [IpAddr; 2],
+    listeners: [Option<TcpListener>; 2],
+}
+
+impl Pair {
+    pub fn new() -> Self {
+        let members = [(); 2].map(|()| IpAddr::from(own_address()));
+        let listeners = members.map(|member| std::net::TcpListener::bind((member, 8140)).unwrap());
+        let listeners = listeners.map(|listener| {
+            listener.set_nonblocking(true).unwrap();
+            Some(TcpListener::from_std(listener).unwrap())
+        });
+        Self { state: tempfile::tempdir().unwrap(), members, listeners }
+    }
+
+    /// The kernel closes what this member held, and refuses what comes.
+    pub fn kill(&mut self, member: usize) {
+        self.listeners[member] = None;
+    }
+
+    pub fn load(&self) -> Loaded {
+        self.load_with("")
+    }
+
+    /// With more in the config.
+    pub fn load_with(&self, more: &str) -> Loaded {
+        let config = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\n[[zone]]\nfile = \"zone\"\n\
+             [check.tcp]\ntcp = {{ port = 8140 }}\n[[pool]]\nname = \"p.example\"\ncheck = \"tcp\"\n{more}",
+            self.state.path().display()
+        );
+        let [first, second] = self.members;
+        let zone = format!(
+            "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A {first}\n@ A {second}\n"
+        );
+        load_site(&[("onstage.toml", &config), ("zone", &zone)])
+    }
+
+    pub async fn start(&self) -> Daemon {
+        self.start_with("").await
+    }
+
+    pub async fn start_with(&self, more: &str) -> Daemon {
+        let loaded = self.load_with(more);
+        Daemon::start(&loaded.plan, &loaded.network).await.unwrap()
+    }
+
+    pub fn file(&self) -> String {
+        std::fs::read_to_string(self.state.path().join("state.json")).unwrap()
+    }
 }
 
 /// A plan, its compiler, and what is answered of it.
@@ -90,6 +146,7 @@ pub fn ask(snapshot: &Snapshot, peer: &Peer, rotation: &mut Rotation, query: &[u
     match answer(snapshot, peer, query, rotation, &mut reply) {
         Outcome::Reply(written) => {
             reply.truncate(written.len.into());
+            assert_eq!(written.cell.rcode() % 16, u16::from(reply[3] % 16), "it is counted with its rcode");
             Some(reply)
         }
         Outcome::Drop => None,

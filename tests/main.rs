@@ -11,10 +11,12 @@
     reason = "a test stops at the first surprise, and says loudly what it skips"
 )]
 
+mod admin;
 mod answer;
 mod architecture;
 mod cli;
 mod config;
+mod counts;
 mod encrypted;
 mod exec;
 mod fixtures;
@@ -23,6 +25,7 @@ mod harness;
 mod joined;
 mod killed;
 mod masters;
+mod metrics;
 mod orders;
 mod peers;
 mod postgres;
@@ -30,6 +33,7 @@ mod probe;
 mod reload;
 mod serve;
 mod takeover;
+mod tap;
 mod told;
 mod watch;
 mod zone;

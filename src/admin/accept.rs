@@ -3,7 +3,6 @@
 //! With all seats taken, who has been silent longest leaves for who comes, so that programs that hang keep nobody out.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::door::Caller;
+use super::caller::Caller;
 use super::{Kind, Refused};
 use crate::config::Tcp;
 use crate::serve::{Clients, Seat};
@@ -45,18 +44,18 @@ pub(super) trait Listener: Send + 'static {
     /// The most connections of one client.
     const EACH: NonZeroUsize;
 
-    /// The next one: its address, and who it is where the kernel can tell.
-    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, IpAddr, Option<Caller>)>> + Send;
+    /// The next one, and who it is as far as the kernel can tell.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Caller)>> + Send;
 }
 
 impl Listener for UnixListener {
     type Stream = tokio::net::UnixStream;
     const EACH: NonZeroUsize = SEATS;
 
-    async fn next(&self) -> io::Result<(Self::Stream, IpAddr, Option<Caller>)> {
+    async fn next(&self) -> io::Result<(Self::Stream, Caller)> {
         let (stream, _unnamed) = self.accept().await?;
-        let caller = Caller { uid: stream.peer_cred()?.uid() };
-        Ok((stream, Ipv4Addr::LOCALHOST.into(), Some(caller)))
+        let caller = Caller::User(stream.peer_cred()?.uid());
+        Ok((stream, caller))
     }
 }
 
@@ -64,10 +63,10 @@ impl Listener for TcpListener {
     type Stream = tokio::net::TcpStream;
     const EACH: NonZeroUsize = SEATS_EACH;
 
-    async fn next(&self) -> io::Result<(Self::Stream, IpAddr, Option<Caller>)> {
+    async fn next(&self) -> io::Result<(Self::Stream, Caller)> {
         let (stream, addr) = self.accept().await?;
         let _ = stream.set_nodelay(true); // an event is one write, and waits for no other
-        Ok((stream, addr.ip(), None))
+        Ok((stream, Caller::From(addr.ip())))
     }
 }
 
@@ -77,8 +76,8 @@ pub(super) async fn accept<L: Listener>(listener: L, router: Router, stop: Cance
     let mut is_told = false;
     while let Some(next) = stop.run_until_cancelled(listener.next()).await {
         match next {
-            Ok((stream, addr, caller)) => {
-                let Some(seat) = clients.seat(addr) else { continue };
+            Ok((stream, caller)) => {
+                let Some(seat) = clients.seat(caller.addr()) else { continue };
                 let talk = converse(stream, router.clone(), caller, seat);
                 tokio::spawn(stop.clone().run_until_cancelled_owned(talk));
             }
@@ -94,7 +93,7 @@ pub(super) async fn accept<L: Listener>(listener: L, router: Router, stop: Cance
 }
 
 /// Until one of them leaves, or the seat is needed. Where the connection becomes another protocol's, the seat is given back.
-async fn converse<S>(stream: S, router: Router, caller: Option<Caller>, seat: Seat)
+async fn converse<S>(stream: S, router: Router, caller: Caller, seat: Seat)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -102,9 +101,7 @@ where
     let tower = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         seat.heard();
-        if let Some(caller) = caller {
-            request.extensions_mut().insert(caller);
-        }
+        request.extensions_mut().insert(caller);
         let reply = timeout(LONGEST, tower.call(request));
         let late = || Refused::new(Kind::TooSlow, "that took too long, and may still come to pass");
         async move { reply.await.unwrap_or_else(|_elapsed| Ok(late().into_response())) }

@@ -20,26 +20,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::unistd::{Gid, Uid, User};
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept::accept;
 use super::events::Feed;
-use super::router::{Desk, readable, whole};
+use super::gate::Gate;
+use super::router::{Desk, public, whole};
 use super::running::Running;
-use crate::config::Admin;
-use crate::health::Remark;
+use crate::config::{Admin, Token};
 use crate::serve::{BindError, Inherited};
 
 const SOCKET_MODE: u32 = 0o660;
 const FOLDER_MODE: u32 = 0o755;
-
-/// Who is at the other end of the control socket.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Caller {
-    pub(super) uid: u32,
-}
 
 /// Why nobody can come in. Each is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +60,8 @@ pub enum DoorError {
 #[derive(Debug)]
 pub struct Doors {
     control: Option<(UnixListener, Arc<File>)>,
-    /// The address that it was asked for.
-    http: Option<(SocketAddr, TcpListener)>,
+    /// With the address that it was asked for.
+    http: Option<(SocketAddr, TcpListener, Gate)>,
 }
 
 /// Copies of what the doors are opened with, for a process that takes over.
@@ -96,16 +89,22 @@ impl Doors {
     ///
     /// # Errors
     /// See [`DoorError`].
-    pub fn bind(admin: &Admin, user: Option<&str>, inherited: &mut Inherited) -> Result<Self, DoorError> {
+    pub fn bind(
+        admin: &Admin,
+        token: Option<&Arc<Token>>,
+        user: Option<&str>,
+        inherited: &mut Inherited,
+    ) -> Result<Self, DoorError> {
         let user = user.and_then(|name| User::from_name(name).ok()?);
         let owner = user.map(|user| (user.uid, user.gid));
         let control = admin.socket.as_deref().map(|path| match inherited.take_control(path) {
             Some(listener) => inherit(path, listener),
             None => control(path, owner),
         });
+        let gate = Gate { names: admin.names.clone().into(), token: token.cloned() };
         let http = admin.http.map(|addr| match inherited.take_http(addr) {
-            Some(listener) => Ok((addr, listener)),
-            None => http(addr).map(|listener| (addr, listener)),
+            Some(listener) => Ok((addr, listener, gate)),
+            None => http(addr).map(|listener| (addr, listener, gate)),
         });
         Ok(Self { control: control.transpose()?, http: http.transpose()? })
     }
@@ -120,7 +119,7 @@ impl Doors {
             keys.control = Some((file.path.clone(), listener.try_clone()?));
             keys.file = Some(Arc::clone(file));
         }
-        if let Some((addr, listener)) = &self.http {
+        if let Some((addr, listener, _)) = &self.http {
             keys.http = Some((*addr, listener.try_clone()?));
         }
         Ok(keys)
@@ -139,9 +138,9 @@ impl Doors {
         let desk = Desk { running: Arc::clone(running), feed: Feed::new() };
         let feed = desk.feed.clone().run(Arc::clone(running));
         tokio::spawn(stop.clone().run_until_cancelled_owned(feed));
-        if let Some((_, listener)) = self.http {
+        if let Some((_, listener, gate)) = self.http {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            tasks.spawn(accept(listener, readable(desk.clone()), stop.clone()));
+            tasks.spawn(accept(listener, public(desk.clone(), gate), stop.clone()));
         }
         if let Some((listener, file)) = self.control {
             let listener = tokio::net::UnixListener::from_std(listener)?;
@@ -250,31 +249,19 @@ impl Drop for File {
     }
 }
 
-impl Caller {
-    /// What goes into the log and the order: `alice (uid 1000)`. Names may come from the network, so that others wait
-    /// elsewhere.
-    pub(super) async fn name(self) -> Remark {
-        let uid = self.uid;
-        let user = spawn_blocking(move || User::from_uid(Uid::from_raw(uid))).await;
-        let name = user.ok().and_then(Result::ok).flatten().map(|user| user.name);
-        let named = name.and_then(|name| Remark::new(&format!("{name} (uid {uid})")).ok());
-        named.unwrap_or_else(|| Remark::of_uid(uid))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn admin(path: &Path) -> Admin {
-        Admin { socket: Some(path.to_owned()), http: None }
+        Admin { socket: Some(path.to_owned()), ..Admin::default() }
     }
 
     #[test]
     fn the_socket_is_its_owners_and_its_groups() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new/onstage.sock");
-        let doors = Doors::bind(&admin(&path), None, &mut Inherited::nothing()).unwrap();
+        let doors = Doors::bind(&admin(&path), None, None, &mut Inherited::nothing()).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
         drop(doors);
         assert!(!path.exists(), "it goes with its server");
@@ -286,14 +273,14 @@ mod tests {
         let path = dir.path().join("onstage.sock");
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "left by a process that was killed");
-        let doors = Doors::bind(&admin(&path), None, &mut Inherited::nothing()).unwrap();
-        let refused = Doors::bind(&admin(&path), None, &mut Inherited::nothing()).unwrap_err();
+        let doors = Doors::bind(&admin(&path), None, None, &mut Inherited::nothing()).unwrap();
+        let refused = Doors::bind(&admin(&path), None, None, &mut Inherited::nothing()).unwrap_err();
         assert_eq!(
             refused.to_string(),
             format!("another onstage is running: it answers on the control socket `{}`", path.display())
         );
         fs::remove_file(&path).unwrap();
-        let next = Doors::bind(&admin(&path), None, &mut Inherited::nothing()).unwrap();
+        let next = Doors::bind(&admin(&path), None, None, &mut Inherited::nothing()).unwrap();
         drop(doors);
         assert!(path.exists(), "the file of the next one stays");
         drop(next);
@@ -310,7 +297,7 @@ mod tests {
             (dir.path().join("long".repeat(50)), "path must be shorter than SUN_LEN"),
         ] {
             let refused =
-                Doors::bind(&admin(&path), None, &mut Inherited::nothing()).unwrap_err().to_string();
+                Doors::bind(&admin(&path), None, None, &mut Inherited::nothing()).unwrap_err().to_string();
             assert!(refused.contains(sentence) && refused.contains(&*path.to_string_lossy()), "{refused}");
         }
         assert_eq!(fs::read_to_string(file).unwrap(), "precious");

@@ -20,8 +20,13 @@
 
 mod accept;
 mod asked;
+mod caller;
 mod door;
 mod events;
+mod gate;
+pub mod journal;
+pub mod metrics;
+mod page;
 mod refused;
 mod router;
 mod running;

@@ -27,6 +27,10 @@ pub struct Refused {
 pub enum Kind {
     /// What was asked makes no sense.
     BadRequest,
+    /// The server is not known by the name that it was asked by.
+    WrongHost,
+    /// It takes a token, which was not shown.
+    NoToken,
     /// There is no such member.
     NoSuchMember,
     /// There is no such route.
@@ -58,6 +62,8 @@ impl Kind {
     const fn code(self) -> StatusCode {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::NoSuchMember | Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Bares | Self::NoOrder => StatusCode::CONFLICT,

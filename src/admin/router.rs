@@ -3,10 +3,13 @@
 //! | route | does | where |
 //! |---|---|---|
 //! | `GET /v1/status` | a [`Status`](super::status::Status); with `?member=` what there is of that member | everywhere |
+//! | `GET /metrics` | the same for Prometheus ([`metrics`](super::metrics)) | everywhere |
 //! | `GET /v1/events` | the same, again and again, as server-sent events | everywhere |
-//! | `GET /v1/preview?member=&order=` | what an order would do | the socket |
-//! | `POST /v1/orders`, `POST /v1/release` | orders members, ends orders | the socket |
-//! | `POST /v1/reload` | config and zones anew | the socket |
+//! | `GET /v1/preview?member=&order=` | what an order would do | everywhere |
+//! | `GET /v1/access` | whether a token steers the server here | TCP |
+//! | `GET /` | the [dashboard](page) | TCP |
+//! | `POST /v1/orders`, `POST /v1/release` | orders members, ends orders | the socket; TCP with the token |
+//! | `POST /v1/reload` | config and zones anew | the socket; TCP with the token |
 //! | `POST /v1/takeover` | the connection becomes a way to hand the server over | the socket |
 //!
 //! What is refused is JSON with one sentence in `error`. Request bodies are JSON, whatever their type is said to be.
@@ -19,7 +22,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Extension, Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper_util::rt::TokioIo;
@@ -27,8 +31,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
-use super::door::Caller;
+use super::caller::Caller;
 use super::events::{Feed, stream};
+use super::gate::{Gate, by_known_name, with_token};
+use super::metrics::{Format, Process, View, render};
+use super::page;
 use super::{Kind, OrderRequest, Preview, Refused, ReleaseRequest, Running, TAKEOVER};
 use crate::health::{Consent, Draft, Remark};
 use crate::plan::Whom;
@@ -50,24 +57,32 @@ impl<R> Clone for Desk<R> {
 
 type Answer = Result<Response, Refused>;
 
-/// What can be read: for everybody.
-pub(super) fn readable<R: Running>(desk: Desk<R>) -> Router {
-    dressed(reading().with_state(desk))
+/// What is there over TCP: the dashboard, what can be read, and for those who have the token what steers.
+pub(super) fn public<R: Running>(desk: Desk<R>, gate: Gate) -> Router {
+    let has_token = gate.token.is_some();
+    let access = get(move || async move { json(&Access { token: has_token }) });
+    let steered = steering().route_layer(from_fn_with_state(gate.clone(), with_token));
+    let routes = reading().merge(page::routes()).route("/v1/access", access).merge(steered);
+    dressed(routes.with_state(desk)).layer(from_fn_with_state(gate, by_known_name))
 }
 
 /// All of it: for those who may open the control socket.
 pub(super) fn whole<R: Running>(desk: Desk<R>) -> Router {
-    let routes = reading()
-        .route("/v1/preview", get(preview))
-        .route("/v1/orders", post(order))
-        .route("/v1/release", post(release))
-        .route("/v1/reload", post(reload))
-        .route("/v1/takeover", post(take_over));
+    let routes = reading().merge(steering()).route("/v1/takeover", post(take_over));
     dressed(routes.with_state(desk))
 }
 
 fn reading<R: Running>() -> Router<Desk<R>> {
-    Router::new().route("/v1/status", get(status)).route("/v1/events", get(events))
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/events", get(events))
+        .route("/v1/preview", get(preview))
+        .route("/metrics", get(metrics))
+}
+
+fn steering<R: Running>() -> Router<Desk<R>> {
+    let routes = Router::new().route("/v1/orders", post(order)).route("/v1/release", post(release));
+    routes.route("/v1/reload", post(reload))
 }
 
 fn dressed(routes: Router) -> Router {
@@ -77,6 +92,12 @@ fn dressed(routes: Router) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
+}
+
+/// What a browser may do here.
+#[derive(Serialize)]
+struct Access {
+    token: bool,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +112,14 @@ async fn status<R: Running>(
 ) -> Answer {
     let whom = query(which)?.member.map(|member| whom(&member)).transpose()?;
     Ok(json(&desk.running.status(whom).await?))
+}
+
+async fn metrics<R: Running>(State(desk): State<Desk<R>>, headers: HeaderMap) -> Answer {
+    let status = desk.running.status(None).await?;
+    let view = View { status, counters: desk.running.counters(), process: Process::read() };
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accept);
+    Ok(([(header::CONTENT_TYPE, format.content_type())], render(Arc::new(view), format)).into_response())
 }
 
 async fn events<R: Running>(State(desk): State<Desk<R>>) -> Response {

@@ -3,6 +3,7 @@
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
+use super::metrics::Counters;
 use super::status::Status;
 use super::{Effect, Refused, Reloaded};
 use crate::health::{Consent, Draft, Remark, Word};
@@ -15,6 +16,9 @@ pub const TAKEOVER: &str = "onstage-takeover";
 pub trait Running: Send + Sync + 'static {
     /// Everything, or what there is of the members that are meant.
     fn status(&self, whom: Option<Whom>) -> impl Future<Output = Result<Status, Refused>> + Send;
+
+    /// What it has counted.
+    fn counters(&self) -> Counters;
 
     /// What an order would do; `None`: what a release would.
     fn preview(&self, whom: Whom, word: Option<Word>)

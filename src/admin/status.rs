@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::serve::{Counted, Counts, Event};
+
 /// A running server at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -19,6 +21,26 @@ pub struct Status {
     pub pools: Vec<Pool>,
     /// Orders on members that are not in the zones any more. They may come back.
     pub strays: Vec<Stray>,
+    /// What changed last, the newest last; at most 256. Left out by versions that do not remember.
+    #[serde(default)]
+    pub transitions: Vec<Transition>,
+}
+
+/// Something became something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// When.
+    pub at: u32,
+    /// Who: a pool and its type, or who is probed.
+    pub who: String,
+    /// With which check; `None`: it is a pool.
+    pub check: Option<String>,
+    /// What it was: `up`, `down`, `unknown`; a pool `live` or `failing-open`.
+    pub from: String,
+    /// What it became.
+    pub to: String,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// The process, and what it does as a whole.
@@ -112,6 +134,25 @@ pub struct Queries {
     pub rcodes: BTreeMap<String, u64>,
 }
 
+impl From<&Counts> for Queries {
+    fn from(counts: &Counts) -> Self {
+        let mut rcodes = BTreeMap::new();
+        for (what, count) in counts.iter() {
+            if let Counted::Reply(_, kind) = what {
+                *rcodes.entry(kind.rcode.clone()).or_default() += count;
+            }
+        }
+        Self {
+            received: counts.of(Event::Received),
+            dropped: counts.of(Event::Dropped),
+            truncated: counts.of(Event::Truncated),
+            limited: counts.of(Event::Limited),
+            lost: counts.of(Event::Lost),
+            rcodes,
+        }
+    }
+}
+
 /// A zone that is served.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Zone {
@@ -140,7 +181,9 @@ pub struct Pool {
     pub since: u32,
     /// Fewer live members than this: it fails open.
     pub min_live: usize,
-    /// How many members are answered.
+    /// How many members it has, whether they are shown here or not.
+    pub size: usize,
+    /// How many of them are answered.
     pub answered: usize,
     /// The TTL that its records are answered with now, in seconds.
     pub ttl: u32,
@@ -148,7 +191,7 @@ pub struct Pool {
     pub versions: Option<String>,
     /// Queries for it since the start.
     pub queries: u64,
-    /// Its members, in the order of the zone file.
+    /// Its members, in the order of the zone file; of those that were asked for.
     pub members: Vec<Member>,
 }
 

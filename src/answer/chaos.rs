@@ -12,6 +12,7 @@ use super::compose::{Composer, Full};
 use super::edns::ExtendedError;
 use super::query::REFUSED;
 use super::{Peer, Reply};
+use crate::snapshot::Cell;
 use crate::snapshot::counts::Counts;
 use crate::snapshot::flags::AA;
 
@@ -35,10 +36,11 @@ impl Composer<'_, '_> {
         if !matches!(self.query.record_type, TYPE_TXT | TYPE_ANY) {
             return self.without_records(REFUSED, Some(ExtendedError::NotSupported));
         }
+        let cell = Cell::of(0, self.query.record_type);
         match self.tell(peer, name) {
-            Ok(()) if self.counts != Counts::default() => self.finish(AA, 0),
+            Ok(()) if self.counts != Counts::default() => self.finish(AA, cell),
             Ok(()) => self.without_records(REFUSED, Some(ExtendedError::NotAuthoritative)),
-            Err(Full) => self.truncated(AA),
+            Err(Full) => self.truncated(AA, cell),
         }
     }
 

@@ -8,7 +8,7 @@ use super::query::{HEADER, Query};
 use crate::snapshot::counts::Counts;
 use crate::snapshot::draw::Places;
 use crate::snapshot::flags::{OPCODE, QR, RCODE, RD, TC};
-use crate::snapshot::{Hit, Pieces, Snapshot};
+use crate::snapshot::{Cell, Hit, Pieces, Snapshot};
 
 /// A reply to a query whose question could be read.
 pub(super) struct Composer<'c, 'b> {
@@ -35,7 +35,8 @@ pub(super) struct Full;
 pub(super) fn header_only(query: &[u8], rcode: u16, mut page: Page<'_>) -> Reply {
     let flags = u16::from_be_bytes([query[2], query[3]]) & (OPCODE | RD) | QR | rcode;
     page.put(&header([query[0], query[1]], flags, Counts::default()));
-    Reply { len: page.len() as u16, rcode, is_truncated: false, is_known: false }
+    let cell = Cell::of(rcode, 0);
+    Reply { len: page.len() as u16, cell, is_truncated: false, is_known: false }
 }
 
 /// Makes a reply an empty truncated one (RFC 2181 §9): the client asks again over TCP. `reply` is what [`super::answer`]
@@ -82,15 +83,16 @@ impl<'c, 'b> Composer<'c, 'b> {
         if let (Some(opt), Some(error)) = (&mut self.opt, error) {
             opt.tell(error);
         }
-        self.finish(0, rcode)
+        self.finish(0, Cell::of(rcode, self.query.record_type))
     }
 
     /// The reply that a template is, or the empty truncated one where it does not fit.
     pub(super) fn records(&mut self, hit: &Hit<'_>, chance: &Chance<'_>) -> Reply {
         let named = Named { at: HEADER, len: self.query.name.len() };
+        let cell = hit.template.cell.any(self.query.record_type);
         match self.append(hit, chance, named) {
-            Ok(()) => self.finish(hit.template.flags, hit.template.flags & RCODE),
-            Err(Full) => self.truncated(hit.template.flags),
+            Ok(()) => self.finish(hit.template.flags, cell),
+            Err(Full) => self.truncated(hit.template.flags, cell),
         }
     }
 
@@ -138,14 +140,15 @@ impl<'c, 'b> Composer<'c, 'b> {
     }
 
     /// The question, and TC: ask again over TCP.
-    pub(super) fn truncated(&mut self, flags: u16) -> Reply {
+    pub(super) fn truncated(&mut self, flags: u16, cell: Cell) -> Reply {
         self.page.cut(self.query.opening.len());
         self.counts = Counts::default();
-        self.finish(flags & !RCODE | TC, flags & RCODE)
+        self.finish(flags | TC, cell)
     }
 
     /// OPT last, then the header, whose counts are known by now.
-    pub(super) fn finish(&mut self, flags: u16, rcode: u16) -> Reply {
+    pub(super) fn finish(&mut self, flags: u16, cell: Cell) -> Reply {
+        let rcode = cell.rcode();
         if let Some(opt) = &self.opt {
             opt.write(rcode, self.limit, &mut self.page);
             self.counts += Counts::additionals(1);
@@ -158,7 +161,7 @@ impl<'c, 'b> Composer<'c, 'b> {
         if let Some(room) = self.page.written().first_chunk_mut() {
             *room = header(self.query.id, words, self.counts);
         }
-        Reply { len: len as u16, rcode, is_truncated: flags & TC != 0, is_known: false }
+        Reply { len: len as u16, cell, is_truncated: flags & TC != 0, is_known: false }
     }
 
     /// How many records they are.

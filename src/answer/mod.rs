@@ -53,7 +53,7 @@ mod subnet;
 use std::net::IpAddr;
 
 use crate::snapshot::draw::Places;
-use crate::snapshot::{Hit, Snapshot};
+use crate::snapshot::{Cell, Hit, Snapshot};
 use compose::Composer;
 use edns::{Edns, ExtendedError, ReplyOpt};
 use page::Page;
@@ -98,8 +98,8 @@ pub enum Outcome {
 pub struct Reply {
     /// How many bytes of the buffer it is.
     pub len: u16,
-    /// The rcode, with its upper bits (RFC 6891 §6.1.3).
-    pub rcode: u16,
+    /// What it is counted as, which tells its rcode.
+    pub cell: Cell,
     /// Whether TC is set.
     pub is_truncated: bool,
     /// Whether the client has shown a cookie of ours: it is where it says it is.

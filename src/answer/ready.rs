@@ -10,7 +10,7 @@ use super::query::{HEADER, Query};
 use super::{MIN_MESSAGE, Reply, Via, limit};
 use crate::snapshot::Snapshot;
 use crate::snapshot::counts::Counts;
-use crate::snapshot::flags::{RCODE, RD};
+use crate::snapshot::flags::RD;
 
 /// The reply in `reply`; `None` where it takes more than this. `turn`: where a rotation starts.
 #[inline(never)]
@@ -41,12 +41,12 @@ pub(super) fn reply(
     let named = Named { at: HEADER, len: query.name.len() };
     patch(snapshot, hit, named, &mut reply[start..end], records.ring_len as usize);
     let mut counts = records.counts;
-    counts += Counts::QUESTION;
     if let Some(opt) = opt {
         reply[end..].copy_from_slice(&opt.reply(snapshot.terms().udp_size));
         counts += Counts::additionals(1);
     }
     let flags = template.flags | query.flags & RD;
     *reply.first_chunk_mut()? = header(query.id, flags, counts);
-    Some(Reply { len: len as u16, rcode: template.flags & RCODE, is_truncated: false, is_known: false })
+    let cell = template.cell.ordinary(query.record_type);
+    Some(Reply { len: len as u16, cell, is_truncated: false, is_known: false })
 }

@@ -8,9 +8,9 @@ use super::compose::{Composer, Full, Named};
 use super::query::HEADER;
 use super::{Chance, Reply};
 use crate::name;
-use crate::snapshot::Hit;
 use crate::snapshot::counts::Counts;
 use crate::snapshot::flags::{RCODE, YXDOMAIN};
+use crate::snapshot::{Cell, Hit};
 
 const TYPE_CNAME: u16 = 5;
 const TYPE_ANY: u16 = 255;
@@ -23,13 +23,14 @@ impl<'c> Composer<'c, '_> {
     pub(super) fn redirected(&mut self, hit: &Hit<'c>, chance: &Chance<'_>) -> Reply {
         let flags = hit.template.flags;
         match self.follow(*hit, chance) {
-            Ok(rcode) => self.finish(flags, rcode),
-            Err(Full) => self.truncated(flags),
+            Ok(cell) => self.finish(flags, cell),
+            Err(Full) => self.truncated(flags, Cell::of(flags & RCODE, self.query.record_type)),
         }
     }
 
-    /// Adds everything; the rcode.
-    fn follow(&mut self, mut hit: Hit<'c>, chance: &Chance<'_>) -> Result<u16, Full> {
+    /// Adds everything; what it is counted as.
+    fn follow(&mut self, mut hit: Hit<'c>, chance: &Chance<'_>) -> Result<Cell, Full> {
+        let record_type = self.query.record_type;
         let asked = self.query.name;
         let mut spelled = [0; name::MAX_LEN];
         spelled[..asked.len()].copy_from_slice(asked);
@@ -38,7 +39,7 @@ impl<'c> Composer<'c, '_> {
         for step in 0..MAX_CHAIN {
             let Some(target) = hit.answers.target(hit.template) else {
                 self.append(&hit, chance, named)?;
-                return Ok(hit.template.flags & RCODE);
+                return Ok(hit.template.cell.any(record_type));
             };
             // A record is in its section once (RFC 2181 §5).
             if !passed.iter().flatten().any(|&earlier| std::ptr::eq(earlier, hit.template)) {
@@ -47,19 +48,19 @@ impl<'c> Composer<'c, '_> {
             (passed[step], been[step]) = (Some(std::ptr::from_ref(hit.template)), named);
             let kept = named.len - hit.template.anchor_len();
             let len = kept + target.len();
-            let Some(end) = spelled.get_mut(kept..len) else { return Ok(YXDOMAIN) };
+            let Some(end) = spelled.get_mut(kept..len) else { return Ok(Cell::of(YXDOMAIN, record_type)) };
             end.copy_from_slice(target);
             let is_loop = been[..=step].iter().any(|&earlier| self.is_named(earlier, &spelled[..len]));
             named = self.append_cname(named, &spelled[..len], ttl(&hit))?;
-            if is_loop || matches!(self.query.record_type, TYPE_CNAME | TYPE_ANY) {
-                return Ok(0);
+            if is_loop || matches!(record_type, TYPE_CNAME | TYPE_ANY) {
+                break;
             }
-            match self.snapshot.find(&spelled[..len], self.query.record_type) {
+            match self.snapshot.find(&spelled[..len], record_type) {
                 Some(next) => hit = next,
-                None => return Ok(0),
+                None => break,
             }
         }
-        Ok(0)
+        Ok(Cell::of(0, record_type))
     }
 
     /// Whether a name that was written is this one.

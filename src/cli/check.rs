@@ -3,26 +3,39 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{loaded, say};
+use tokio::runtime::Builder;
+
+use super::{NO, complain, examined, live, say};
 use crate::config;
 use crate::plan::{Plan, Pool};
 
-pub(super) fn run(path: &Path, defaults: bool) -> ExitCode {
+pub(super) fn run(path: &Path, is_live: bool, defaults: bool) -> ExitCode {
     if defaults {
         say(config::defaults().trim_end());
         return ExitCode::SUCCESS;
     }
-    match loaded(path) {
-        Err(code) => code,
-        Ok(loaded) => {
-            tell(path, &loaded.plan);
-            ExitCode::SUCCESS
-        }
+    let (loaded, warnings) = match examined(path) {
+        Ok(examined) => examined,
+        Err(code) => return code,
+    };
+    tell(path, &loaded.plan, warnings);
+    if !is_live {
+        return ExitCode::SUCCESS;
     }
+    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+        complain("onstage: cannot start");
+        return ExitCode::from(NO);
+    };
+    if live::run(&loaded, &runtime) { ExitCode::SUCCESS } else { ExitCode::from(NO) }
 }
 
-fn tell(path: &Path, plan: &Plan) {
-    say(&format!("{}: nothing wrong", path.display()));
+fn tell(path: &Path, plan: &Plan, warnings: usize) {
+    let wrong = match warnings {
+        0 => "nothing wrong".to_owned(),
+        1 => "1 warning, and nothing wrong besides".to_owned(),
+        more => format!("{more} warnings, and nothing wrong besides"),
+    };
+    say(&format!("{}: {wrong}", path.display()));
     for zone in &plan.zones {
         say(&format!("zone {}: {} records, serial {}", zone.origin, zone.records.len(), zone.serial.0));
     }

@@ -1,24 +1,33 @@
 //! Words to calls, results to exit codes.
 
 mod check;
+mod complete;
 mod control;
+mod delegation;
+mod explain;
+mod live;
 mod orders;
+mod parent;
 mod probe;
+mod reload;
 mod serve;
 mod status;
 mod table;
 mod text;
 mod words;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
+use clap_complete::env::Shells;
 
 use crate::daemon::{Loaded, Reading, load};
 use crate::demo;
 use crate::health::Word;
-use crate::report::Colour;
+use crate::report::{Colour, Severity};
 use serve::Entrance;
 use words::{Command, Words};
 
@@ -29,8 +38,12 @@ const USAGE: u8 = 64;
 /// The config makes no sense (sysexits.h: `EX_CONFIG`).
 const CONFIG: u8 = 78;
 
+/// Set by the scripts of `onstage completions`: a shell asks how a line may go on.
+const COMPLETE: &str = "ONSTAGE_COMPLETE";
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
+    CompleteEnv::with_factory(Words::command).var(COMPLETE).bin("onstage").complete();
     let words = match Words::try_parse() {
         Ok(words) => words,
         Err(e) => {
@@ -44,14 +57,17 @@ pub fn run() -> ExitCode {
             let entrance = if takeover { Entrance::Takeover } else { Entrance::First };
             serve::run(&config.path, entrance)
         }
-        Command::Check { config, defaults } => check::run(&config.path, defaults),
+        Command::Check { config, live, defaults } => check::run(&config.path, live, defaults),
         Command::Probe { config, what } => probe::run(&config.path, what.as_deref()),
         Command::Status { control, member, json, watch, colour } => {
-            status::run(&control, member.as_deref(), json, watch, colour.colour())
+            status::run(&control, member.as_ref(), json, watch, colour.colour())
         }
+        Command::Explain { control, member } => explain::run(&control, &member),
         Command::Drain { order, yes } => orders::order(&order, Word::Drain, yes),
         Command::Force { order } => orders::order(&order, Word::Force, false),
         Command::Release { control, member } => orders::release(&control, &member),
+        Command::Reload { control } => reload::run(&control),
+        Command::Delegation { config } => delegation::run(&config.path),
         Command::Demo { once } => demo::run(once),
         Command::Completions { shell } => completions(shell),
         Command::Man => man(),
@@ -59,8 +75,12 @@ pub fn run() -> ExitCode {
 }
 
 fn completions(shell: clap_complete::Shell) -> ExitCode {
-    clap_complete::generate(shell, &mut Words::command(), "onstage", &mut std::io::stdout());
-    ExitCode::SUCCESS
+    let scripts = Shells::builtins();
+    let script = scripts.completer(&shell.to_string());
+    let written = script.map(|script| {
+        script.write_registration(COMPLETE, "onstage", "onstage", "onstage", &mut std::io::stdout())
+    });
+    if matches!(written, Some(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::from(NO) }
 }
 
 fn man() -> ExitCode {
@@ -72,11 +92,17 @@ fn man() -> ExitCode {
 
 /// Loads a config; what is wrong or worth a look goes to standard error.
 fn loaded(path: &Path) -> Result<Loaded, ExitCode> {
+    examined(path).map(|(loaded, _warnings)| loaded)
+}
+
+/// The same, with how much is worth a look.
+fn examined(path: &Path) -> Result<(Loaded, usize), ExitCode> {
     let Reading { sources, report, loaded } = load(path, |path| std::fs::read(path));
     let colour =
         if std::io::IsTerminal::is_terminal(&std::io::stderr()) { Colour::Always } else { Colour::Never };
     complain(report.render(&sources, colour).trim_end());
-    loaded.ok_or(ExitCode::from(CONFIG))
+    let warnings = report.problems().iter().filter(|problem| problem.severity == Severity::Warning);
+    loaded.map(|loaded| (loaded, warnings.count())).ok_or(ExitCode::from(CONFIG))
 }
 
 /// A sentence for standard error; nothing for an empty one.
@@ -87,8 +113,9 @@ fn complain(sentence: &str) {
     }
 }
 
-/// A line for standard output.
-#[expect(clippy::print_stdout, reason = "this is where the command line answers")]
+/// A line for standard output. Where nobody reads any more, there is nothing left to do.
 fn say(line: &str) {
-    println!("{line}");
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(NO.into());
+    }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::{CONFIG, NO, USAGE, complain, loaded, say};
 use crate::health::{Standing, Verdict};
-use crate::plan::{Condition, Plan};
+use crate::plan::{Condition, MemberId, Plan};
 use crate::probe::{Finding, schedule::Ask};
 use crate::units::ProbeId;
 
@@ -17,8 +17,10 @@ pub(super) fn run(path: &Path, what: Option<&str>) -> ExitCode {
     };
     let wanted = wanted(&loaded.plan, what);
     if wanted.is_empty() {
-        complain(&format!("onstage: there is no pool and no member `{}`", what.unwrap_or_default()));
-        return ExitCode::from(if what.is_some() { USAGE } else { CONFIG });
+        let what = what.unwrap_or_default();
+        let near = what.parse().map(|whom| loaded.plan.near(&whom)).unwrap_or_default();
+        complain(&format!("onstage: there is no pool and no member `{what}`{near}"));
+        return ExitCode::from(if what.is_empty() { CONFIG } else { USAGE });
     }
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         complain("onstage: cannot start");
@@ -49,25 +51,33 @@ struct Wanted<'p> {
     condition: Condition,
 }
 
-/// What is meant of each member: all of it, or what is asked of one of its addresses.
+/// What is meant of each member: all of it, or what is asked of one of its addresses. A pool is named as a whole, members as
+/// in orders.
 fn wanted<'p>(plan: &'p Plan, what: Option<&str>) -> Vec<Wanted<'p>> {
-    let is_meant = |name: &str| what.is_none_or(|what| name == what.trim_end_matches('.'));
+    let what = what.map(|what| what.trim_end_matches('.'));
+    let is_pool = |id: MemberId| what.is_none_or(|what| plan.pools[id.pool.index()].name.to_string() == what);
+    let named: Vec<MemberId> = match what.and_then(|what| what.parse().ok()) {
+        Some(whom) => plan.members(&whom),
+        None => Vec::new(),
+    };
     let mut found: Vec<Wanted<'p>> = Vec::new();
-    for pool in &plan.pools {
-        for member in &pool.members {
-            let whole = is_meant(&pool.name.to_string()) || is_meant(&member.label);
-            let meant = meant(&member.condition, &|id| {
-                let address = plan.probes[id.index()].target;
-                whole || is_meant(&address.to_string()) || is_meant(&address.ip().to_string())
-            });
-            for condition in meant {
-                if found.iter().all(|seen| seen.condition != condition) {
-                    found.push(Wanted { label: &member.label, condition });
-                }
+    for (id, member) in plan.member_ids().filter(|&(id, _)| is_pool(id) || named.contains(&id)) {
+        let of_address = |probe: ProbeId| what.is_some_and(|what| is_at(plan, probe, what));
+        let some = meant(&member.condition, &of_address);
+        let meant = if is_pool(id) || some.is_empty() { vec![member.condition.clone()] } else { some };
+        for condition in meant {
+            if found.iter().all(|seen| seen.condition != condition) {
+                found.push(Wanted { label: &member.label, condition });
             }
         }
     }
     found
+}
+
+/// Whether a probe goes to the address, or the address and port, that was named.
+fn is_at(plan: &Plan, probe: ProbeId, what: &str) -> bool {
+    let (target, address) = (plan.probes[probe.index()].target, what.split('@').next().unwrap_or(what));
+    address == target.to_string() || address == target.ip().to_string()
 }
 
 /// The largest parts of a condition all of whose probes are meant.

@@ -8,6 +8,7 @@ use super::control::{Control, Trouble};
 use super::words::ControlFlags;
 use super::{say, table};
 use crate::admin::status::Status;
+use crate::plan::Whom;
 use crate::report::Colour;
 
 /// From one look to the next with `--watch`.
@@ -17,11 +18,13 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 
 pub(super) fn run(
     control: &ControlFlags,
-    member: Option<&str>,
+    member: Option<&Whom>,
     json: bool,
     watch: bool,
     colour: Colour,
 ) -> ExitCode {
+    let member = member.map(ToString::to_string);
+    let member = member.as_deref();
     let shown = Control::find(control).and_then(|control| {
         loop {
             let text = text(&control, member, json, colour)?;

@@ -11,13 +11,13 @@
 //!
 //! `*` is who is answered.
 
-use super::text::{Ink, columns, latency, paint, stretch, wrapped};
-use crate::admin::status::{Member, Mode, Observed, OnDisk, Order, Pool, Server, Status};
+use super::text::{Ink, WIDTH, columns, latency, paint, stretch, wrapped};
+use crate::admin::status::{Member, Mode, Observed, OnDisk, Order, Pool, Server, Status, Zone};
 use crate::report::Colour;
 use crate::units::Date;
 
 /// The widest that names of members are in a row with the rest.
-const WIDEST: usize = 36;
+const WIDEST: usize = 39;
 /// How far what is said below a row is indented.
 const INDENT: usize = 4;
 
@@ -28,6 +28,10 @@ pub(super) fn render(status: &Status, colour: Colour) -> String {
     for pool in &status.pools {
         lines.push(String::new());
         lines.extend(table(pool, now, colour));
+    }
+    lines.push(String::new());
+    for Zone { name, serial, records } in &status.zones {
+        lines.push(format!("zone {name}: {records} records, serial {serial}"));
     }
     for stray in &status.strays {
         lines.push(String::new());
@@ -78,14 +82,16 @@ fn table(pool: &Pool, now: u32, colour: Colour) -> Vec<String> {
 }
 
 fn title(pool: &Pool, colour: Colour) -> Vec<String> {
-    let count = format!("{} of {} answered", pool.answered, pool.members.len());
+    let count = format!("{} of {} answered", pool.answered, pool.size);
     let (ink, mode) = match pool.mode {
         Mode::Live => (Ink::Head, count),
-        Mode::FailingOpen => (Ink::Bad, format!("FAILS OPEN, {count}, fewer than {} live", pool.min_live)),
+        Mode::FailingOpen => (Ink::Bad, format!("FAILS OPEN, {count}, too few live")),
     };
     let settled = if pool.settled { "settled" } else { "unsettled" };
     let versions = pool.versions.as_ref().map(|versions| format!(", {versions}")).unwrap_or_default();
-    let text = format!("{} {}: {mode}, {settled}, TTL {} s{versions}", pool.name, pool.record_type, pool.ttl);
+    let queries = if pool.queries == 0 { String::new() } else { format!(", {} queries", pool.queries) };
+    let Pool { name, record_type, ttl, .. } = pool;
+    let text = format!("{name} {record_type}: {mode}, {settled}, TTL {ttl} s{queries}{versions}");
     wrapped(&text, 0).iter().map(|line| paint(line, ink, colour)).collect()
 }
 
@@ -103,15 +109,19 @@ fn row(member: &Member, name: &str, width: usize, now: u32, colour: Colour) -> V
         Observed::Unknown => ("unknown", Ink::Odd),
     };
     let since = member.since.map(|since| stretch(now.saturating_sub(since))).unwrap_or_default();
-    let state = paint(&format!("{state:<7}"), ink, colour);
-    let facts = format!("{state}  {since:>6}  {:>9}", took(member));
+    let facts = format!("{state:<7}  {since:>6}  {:>9}", took(member));
     let notes = notes(member).join(", ");
-    let gap = if notes.is_empty() { "" } else { "  " };
-    let facts = format!("{}{gap}{notes}", if notes.is_empty() { facts.trim_end() } else { &facts });
-    let mut lines = match columns(name) {
-        fits if fits <= width => vec![format!("{mark} {name:<width$}  {facts}")],
-        _ => vec![format!("{mark} {name}"), format!("  {:<width$}  {facts}", "")],
+    let is_long = 2 + width + 2 + columns(&facts) + 2 + columns(&notes) > WIDTH;
+    let (beside, own_line) = if is_long { (String::new(), notes) } else { (notes, String::new()) };
+    let facts = format!("{facts}  {beside}").trim_end().replacen(state, &paint(state, ink, colour), 1);
+    let mut lines = if columns(name) <= width {
+        vec![format!("{mark} {name:<width$}  {facts}")]
+    } else {
+        vec![format!("{mark} {name}"), format!("  {:<width$}  {facts}", "")]
     };
+    if !own_line.is_empty() {
+        lines.extend(wrapped(&own_line, INDENT));
+    }
     lines.extend(below(member, now).iter().flat_map(|text| wrapped(text, INDENT)));
     lines
 }
@@ -159,4 +169,33 @@ pub(super) fn ordered(order: &Order, now: u32) -> String {
         .until
         .map(|until| format!("; until {}, in {}", Date(until), stretch(until.saturating_sub(now))));
     format!("{word} by {} {ago} ago: {}{}", order.who, order.why, until.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        serde_json::from_str(include_str!("../../tests/fixtures/status/status.json")).unwrap()
+    }
+
+    #[test]
+    fn everything_that_may_be_is_shown() {
+        let told = render(&status(), Colour::Never);
+        assert_eq!(told, include_str!("../../tests/fixtures/status/table.txt").trim_end(), "\n{told}");
+        let wide: Vec<&str> = told.lines().filter(|line| columns(line) > 80).collect();
+        assert!(wide.is_empty(), "{wide:?}");
+    }
+
+    /// Colours are for terminals, and move nothing.
+    #[test]
+    fn colours_change_no_text() {
+        let (plain, painted) = (render(&status(), Colour::Never), render(&status(), Colour::Always));
+        let mut bare = painted.clone();
+        for code in ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"] {
+            bare = bare.replace(code, "");
+        }
+        assert_eq!(bare, plain);
+        assert!(painted.contains("\x1b[31mdown\x1b[0m") && !plain.contains('\x1b'));
+    }
 }

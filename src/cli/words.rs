@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
+use clap_complete::{ArgValueCompleter, Shell};
 
+use super::complete;
 use crate::health::Remark;
 use crate::plan::Whom;
 use crate::report::Colour;
@@ -38,6 +39,9 @@ pub(super) enum Command {
     Check {
         #[command(flatten)]
         config: ConfigFlag,
+        /// Probe each member once, too, and ask the zone above for the delegation
+        #[arg(long, conflicts_with = "defaults")]
+        live: bool,
         /// Print every key with its default instead
         #[arg(long)]
         defaults: bool,
@@ -47,7 +51,7 @@ pub(super) enum Command {
         #[command(flatten)]
         config: ConfigFlag,
         /// The pool (its name) or the member (its address, target or label) to probe; all of them if left out
-        #[arg(value_name = "POOL or MEMBER")]
+        #[arg(value_name = "POOL or MEMBER", add = ArgValueCompleter::new(complete::pools_and_members))]
         what: Option<String>,
     },
     /// Show the running server: pools, and how each member is
@@ -55,8 +59,8 @@ pub(super) enum Command {
         #[command(flatten)]
         control: ControlFlags,
         /// The member to show: an address, a label, a target; `…@POOL` in one pool; all of them if left out
-        #[arg(value_name = "MEMBER")]
-        member: Option<String>,
+        #[arg(value_name = "MEMBER", add = ArgValueCompleter::new(complete::members))]
+        member: Option<Whom>,
         /// As JSON, on one line
         #[arg(long)]
         json: bool,
@@ -66,6 +70,14 @@ pub(super) enum Command {
         /// Whether to use colours: `auto` is on a terminal, unless `NO_COLOR` is set
         #[arg(long, value_name = "WHEN", default_value = "auto")]
         colour: When,
+    },
+    /// Tell why a member is answered or not, and what its last probes add up to
+    Explain {
+        #[command(flatten)]
+        control: ControlFlags,
+        /// The member: an address, a label, a target; `…@POOL` in one pool
+        #[arg(value_name = "MEMBER", add = ArgValueCompleter::new(complete::members))]
+        member: Whom,
     },
     /// Keep a member out of the answers, as long as there is anybody else
     Drain {
@@ -85,8 +97,18 @@ pub(super) enum Command {
         #[command(flatten)]
         control: ControlFlags,
         /// The member: an address, a label, a target; `…@POOL` in one pool
-        #[arg(value_name = "MEMBER")]
+        #[arg(value_name = "MEMBER", add = ArgValueCompleter::new(complete::members))]
         member: Whom,
+    },
+    /// Have the running server read its config and zones anew: all of it, or nothing changes
+    Reload {
+        #[command(flatten)]
+        control: ControlFlags,
+    },
+    /// Print what the zone above has to say to delegate each zone, or what a BIND needs to forward it
+    Delegation {
+        #[command(flatten)]
+        config: ConfigFlag,
     },
     /// See it work: masters and a DNS server on loopback, a crash, a freeze, a wrong certificate; no setup
     Demo {
@@ -106,8 +128,16 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct ConfigFlag {
     /// The config file
-    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = "/etc/onstage/onstage.toml")]
+    #[arg(short = 'c', long = "config", value_name = "FILE", default_value = USUAL_CONFIG)]
     pub(super) path: PathBuf,
+}
+
+const USUAL_CONFIG: &str = "/etc/onstage/onstage.toml";
+
+impl Default for ConfigFlag {
+    fn default() -> Self {
+        Self { path: USUAL_CONFIG.into() }
+    }
 }
 
 /// How the running server is found.
@@ -126,7 +156,7 @@ pub(super) struct OrderFlags {
     #[command(flatten)]
     pub(super) control: ControlFlags,
     /// The member: an address, a label, a target; `…@POOL` in one pool
-    #[arg(value_name = "MEMBER")]
+    #[arg(value_name = "MEMBER", add = ArgValueCompleter::new(complete::members))]
     pub(super) member: Whom,
     /// How long it holds (2h, 30min); left out: until it is released
     #[arg(long = "for", value_name = "TIME", value_parser = lasts)]

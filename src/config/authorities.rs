@@ -6,6 +6,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
+use super::pem::fault;
+
 /// A bundle of CA certificates. Masters send only their leaf, so an intermediate belongs into it as well; any
 /// certificate in it is an anchor.
 #[derive(Debug, Clone)]
@@ -36,7 +38,7 @@ impl Authorities {
         let mut store = RootCertStore::empty();
         for (i, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
             let unreadable = |why: String| BadBundle::Unreadable { number: i + 1, why };
-            let certificate = certificate.map_err(|e| unreadable(e.to_string()))?;
+            let certificate = certificate.map_err(|e| unreadable(fault(&e)))?;
             store.add(certificate).map_err(|e| unreadable(e.to_string()))?;
         }
         if store.is_empty() { Err(BadBundle::Empty) } else { Ok(Self(Arc::new(store))) }

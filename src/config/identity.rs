@@ -8,6 +8,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 
+use super::pem::fault;
+
 /// A certificate, what leads from it to its CA, and the private key of it.
 #[derive(Debug, Clone)]
 pub struct Identity(pub(crate) Arc<CertifiedKey>);
@@ -33,7 +35,7 @@ impl Identity {
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|e| match e {
                 pem::Error::NoItemsFound => "there is no private key in it".to_owned(),
-                e => format!("the key cannot be read: {e}"),
+                e => format!("the key cannot be read: {}", fault(&e)),
             })
             .and_then(|key| {
                 let loaded = provider.key_provider.load_private_key(key);
@@ -62,7 +64,7 @@ impl Identity {
 fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut chain = Vec::new();
     for (i, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
-        let certificate = certificate.map_err(|e| unreadable(i + 1, &e))?;
+        let certificate = certificate.map_err(|e| unreadable(i + 1, &fault(&e)))?;
         ParsedCertificate::try_from(&certificate).map_err(|e| unreadable(i + 1, &e))?;
         chain.push(certificate);
     }

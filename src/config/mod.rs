@@ -11,10 +11,12 @@ mod authorities;
 mod decode;
 mod identity;
 mod password;
+mod pem;
 mod schema;
 mod settings;
 mod settle;
 mod shown;
+mod token;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -25,12 +27,13 @@ pub use authorities::{Authorities, BadBundle};
 pub use identity::{BadIdentity, Identity};
 pub use password::{BadPassword, Password};
 pub use settings::{
-    Admin, Body, CaRole, CatalogCheck, Check, Config, Credentials, Demand, ExecCheck, FailOpen, Guard,
-    HttpCheck, Kind, LoadCheck, Located, Member, MemberKey, Policy, Pool, PostgresCheck, PuppetCaCheck,
-    PuppetdbCheck, PuppetserverCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls, TlsCheck, Tripwire, Trust,
-    Verify, VersionFrom, Warning, ZoneFile,
+    Admin, Body, CaRole, CatalogCheck, Check, Config, Credentials, Demand, Dnstap, ExecCheck, FailOpen,
+    Guard, HttpCheck, Kind, LoadCheck, Located, Member, MemberKey, Policy, Pool, PostgresCheck,
+    PuppetCaCheck, PuppetdbCheck, PuppetserverCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls, TlsCheck,
+    Tripwire, Trust, Verify, VersionFrom, Warning, ZoneFile,
 };
 pub use shown::{Shown, Watched};
+pub use token::{BadToken, Token};
 
 /// Reads the config at `path`. `None` where `report` has got an error; every problem is in it.
 pub fn read(path: &Path, sources: &mut Sources<'_>, report: &mut Report) -> Option<Config> {

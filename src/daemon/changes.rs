@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::marks::Marks;
 use crate::config::Check;
 use crate::plan::{Condition, Plan};
-use crate::serve::{Way, places};
+use crate::serve::{Protocol, places};
 
 /// So many of a kind are named.
 const MOST_NAMED: usize = 20;
@@ -92,9 +92,12 @@ impl Difference {
     }
 }
 
-fn addresses(plan: &Plan) -> BTreeMap<String, Way> {
+fn addresses(plan: &Plan) -> BTreeMap<String, Protocol> {
     let places = places(&plan.server.listen, plan.server.tls.as_ref());
-    places.into_iter().map(|place| (format!("{} ({})", place.addr, place.way.as_str()), place.way)).collect()
+    places
+        .into_iter()
+        .map(|place| (format!("{} ({})", place.addr, place.protocol.as_str()), place.protocol))
+        .collect()
 }
 
 fn pools(plan: &Plan) -> BTreeMap<String, String> {

@@ -38,5 +38,10 @@ impl Clock {
 
 /// Seconds of Unix time, until 2106 (RFC 9018 §4.3 counts as this does).
 pub(super) fn unix_now() -> u32 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
+    unix_time().as_secs() as u32
+}
+
+/// Unix time.
+pub(super) fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -180,8 +180,10 @@ impl Direction {
     fn publish(&mut self) {
         let began = Instant::now();
         self.director.publish(self.clock.now());
+        let took = began.elapsed();
+        self.director.journal().published(took);
         self.publications += 1;
-        self.next_publication = Instant::now() + LEAST_PAUSE.max(PAUSES * began.elapsed());
+        self.next_publication = Instant::now() + LEAST_PAUSE.max(PAUSES * took);
     }
 
     /// All that another director has to know.

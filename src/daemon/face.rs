@@ -15,11 +15,13 @@ use super::clock::unix_now;
 use super::director::{Effect, Refusal, View};
 use super::steering::{Durable, Steering, SteeringError};
 use super::works::Works;
-use crate::admin::status::{self, Config, Listen, OnDisk, Queries, Server, Status};
+use crate::admin::journal::Journal;
+use crate::admin::metrics::Counters;
+use crate::admin::status::{self, Config, Listen, OnDisk, Server, Status};
 use crate::admin::{self, Kind, Refused, Reloaded, Running};
 use crate::health::{Consent, Draft, Remark, Word};
 use crate::plan::{Origin, Whom};
-use crate::serve::Addresses;
+use crate::serve::{Addresses, Counter, Counts};
 use crate::snapshot::Mode;
 
 /// From one look at the files of the config to the next, at the least.
@@ -31,8 +33,16 @@ pub(super) struct Face {
     steering: Steering,
     changes: watch::Receiver<u64>,
     started: u32,
+    ledger: Ledger,
     works: Weak<Works>,
     look: Mutex<Option<Look>>,
+}
+
+/// Where it is counted.
+#[derive(Debug, Clone)]
+pub(super) struct Ledger {
+    pub(super) queries: Counter,
+    pub(super) journal: Journal,
 }
 
 /// What the files of a config said beside what runs, when they were last looked at.
@@ -45,9 +55,14 @@ struct Look {
 
 impl Face {
     pub(super) fn new(works: &Arc<Works>) -> Self {
-        let (steering, changes) = (works.steering.clone(), works.changes.clone());
-        let works_on = Arc::downgrade(works);
-        Self { steering, changes, started: works.started, works: works_on, look: Mutex::default() }
+        Self {
+            steering: works.steering.clone(),
+            changes: works.changes.clone(),
+            started: works.started,
+            ledger: works.ledger.clone(),
+            works: Arc::downgrade(works),
+            look: Mutex::default(),
+        }
     }
 
     fn listen(&self) -> Listen {
@@ -60,7 +75,7 @@ impl Face {
         self.works.upgrade().ok_or_else(|| SteeringError::Stopping.into())
     }
 
-    async fn server(&self, view: &View) -> Server {
+    async fn server(&self, view: &View, counts: &Counts) -> Server {
         let origin = &view.origin;
         Server {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -76,7 +91,7 @@ impl Face {
             listen: self.listen(),
             prober: view.prober.clone(),
             state_trouble: self.steering.trouble(),
-            queries: Queries::default(),
+            queries: counts.into(),
         }
     }
 
@@ -98,9 +113,17 @@ impl Face {
 impl Running for Face {
     async fn status(&self, whom: Option<Whom>) -> Result<Status, Refused> {
         let view = self.steering.view(whom).await?;
-        let server = self.server(&view).await;
-        let View { zones, pools, strays, .. } = view;
-        Ok(Status { server, zones, pools, strays })
+        let counts = self.ledger.queries.read();
+        let server = self.server(&view, &counts).await;
+        let View { zones, mut pools, strays, transitions, .. } = view;
+        for pool in &mut pools {
+            pool.queries = counts.pool(&pool.name, &pool.record_type);
+        }
+        Ok(Status { server, zones, pools, strays, transitions })
+    }
+
+    fn counters(&self) -> Counters {
+        Counters { queries: self.ledger.queries.read(), entries: self.ledger.journal.entries() }
     }
 
     async fn preview(&self, whom: Whom, word: Option<Word>) -> Result<admin::Effect, Refused> {

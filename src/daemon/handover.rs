@@ -93,7 +93,7 @@ impl Works {
         let (outcome, heard) = oneshot::channel();
         self.turns.send(Turn::HandOver(to, heard)).await.map_err(|_| Gone)?;
         let Told { legacy, secret_left } = told.await.map_err(|_| Gone)?;
-        line.say(&Last { legacy, secret_left, counts: servers.datagrams() }, SHORTLY).await?;
+        line.say(&Last { legacy, secret_left, counts: servers.counter().read() }, SHORTLY).await?;
         let Serving {} = line.hear(STILLNESS * 3 / 4).await?;
         Ok(outcome)
     }

@@ -12,7 +12,7 @@ use super::certificates::Certificates;
 use super::clock::unix_now;
 use super::cookies;
 use super::network::Network;
-use crate::config::{self, Check, Config, Located, Password};
+use crate::config::{self, Check, Config, Located, Password, Token};
 use crate::plan::{self, Origin, Plan, Probe};
 use crate::probe::{Prober, Target};
 use crate::report::{Code, Problem, Report, Sources};
@@ -76,9 +76,10 @@ fn read_all(
     let secrets = read_secrets(config.server.cookie_secret_file.as_ref(), read, report);
     let tls = config.server.tls.as_ref();
     let shown = tls.and_then(|tls| files.certificates.shown(&tls.credentials)).cloned();
+    let token = read_token(config.admin.token_file.as_ref(), read, report);
     let plan = plan::build(config, zones?, report)?;
     let network = network(&plan.probes, &files, report);
-    let plan = Plan { secrets, shown, watched: files.certificates.watched, ..plan };
+    let plan = Plan { secrets, token, shown, watched: files.certificates.watched, ..plan };
     (!report.has_errors()).then_some((plan, network))
 }
 
@@ -162,6 +163,17 @@ fn read_secrets(
         Err(e) => report.push(unreadable(file, &e)),
     }
     Arc::default()
+}
+
+/// The token of the dashboard.
+fn read_token(
+    file: Option<&Located<PathBuf>>,
+    read: &impl Fn(&Path) -> io::Result<Vec<u8>>,
+    report: &mut Report,
+) -> Option<Arc<Token>> {
+    let bad = (Code::BadSecret, "who shows it may steer the server");
+    let mut read = read_each(file.into_iter(), read, Token::from_file, bad, report);
+    read.remove(&file?.value).map(Arc::new)
 }
 
 /// The passwords that checks log in with.

@@ -45,7 +45,7 @@ use crate::health::Observed;
 use crate::plan::Plan;
 use crate::probe::guard::Vouch;
 use crate::probe::schedule::Ask;
-use crate::serve::{Addresses, BindError, Inherited};
+use crate::serve::{Addresses, BindError, Counts, Inherited};
 
 use works::Works;
 
@@ -156,6 +156,11 @@ impl Daemon {
     /// Of how many probes nothing was heard for so long that their verdicts are stale.
     pub fn stale(&self) -> watch::Receiver<usize> {
         self.works.stale.clone()
+    }
+
+    /// What became of queries so far.
+    pub fn counts(&self) -> Counts {
+        self.works.ledger.queries.read()
     }
 
     /// Reads certificates and their keys again, if they have changed; otherwise that happens every few seconds.

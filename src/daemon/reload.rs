@@ -33,7 +33,7 @@ use crate::probe::rehearse;
 use crate::probe::schedule::{Ask, Schedule};
 use crate::report::Colour;
 use crate::serve::{self, BindError, Inherited, places};
-use crate::snapshot::Compiler;
+use crate::snapshot::{Compiler, Snapshot};
 
 /// Why nothing was changed. Each is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +90,7 @@ impl Works {
         restart.extend((!sockets.are_for(workers)).then_some("workers"));
         let old = Arc::clone(before);
         let marks_before = spawn_blocking(move || marks(&old)).await.map_err(io::Error::other)?;
-        let prepared = prepare(plan, marks_before, ask, &known).await?;
+        let prepared = prepare(plan, (marks_before, servers.snapshot()), ask, &known).await?;
         let closing = servers.change(sockets, &plan.server, plan.shown.as_ref())?;
         self.closing.spawn(closing.stop());
         *lock(&self.addrs) = servers.local_addrs();
@@ -133,15 +133,15 @@ pub(super) struct Prepared {
     pub(super) after: Marks,
 }
 
-/// `before`: the marks of what was served before; `known`: what is known of it.
+/// `before`: the marks of what was served before, and how it is answered; `known`: what is known of it.
 pub(super) async fn prepare(
     plan: &Arc<Plan>,
-    before: Marks,
+    before: (Marks, Arc<Snapshot>),
     ask: &Arc<impl Ask>,
     known: &Legacy,
 ) -> Result<Prepared, io::Error> {
-    let new = Arc::clone(plan);
-    let work = spawn_blocking(move || (marks(&new), Compiler::new(new)));
+    let (new, (before, answered)) = (Arc::clone(plan), before);
+    let work = spawn_blocking(move || (marks(&new), Compiler::after(new, &answered)));
     let end = Instant::now() + plan.server.first_round;
     let findings = rehearse(&plan.probes, known.unknown(plan), ask, end).await;
     let (after, compiler) = work.await.map_err(io::Error::other)?;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::clock::{Clock, unix_now};
+use super::clock::{Clock, unix_now, unix_time};
 use super::direction::{self, Direction, Inbox};
 use super::director::Director;
 use super::keeper::Keeper;
@@ -39,7 +39,7 @@ pub(super) fn settle(plan: &Plan, inherited: &mut Inherited) -> Result<Settled, 
     let places = serve::places(&plan.server.listen, plan.server.tls.as_ref());
     let sockets = serve::bind(&places, workers(plan), inherited)?;
     let user = plan.server.user.as_ref().map(|user| user.value.as_str());
-    let doors = Doors::bind(&plan.admin, user, inherited)?;
+    let doors = Doors::bind(&plan.admin, plan.token.as_ref(), user, inherited)?;
     if let Some(user) = user {
         user::become_user(user)?;
     }
@@ -93,7 +93,7 @@ impl Begun {
     ) -> Result<Daemon, StartError> {
         let Self { director, reader, clock, events, schedule, keeper, secret_left, started } = self;
         let addrs = sockets.local_addrs();
-        let servers = serve::start(sockets, reader, unix_now, &plan.server, plan.shown.as_ref())?;
+        let servers = serve::start(sockets, reader, unix_time, &plan.server, plan.shown.as_ref())?;
         info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
         let stop = CancellationToken::new();
         let watch = stop.child_token();
@@ -101,11 +101,12 @@ impl Begun {
         let (turns, taken) = mpsc::channel(1);
         let (views, stale) = (director.views(), director.stale());
         let (suspicion, changes) = (director.suspicion(), director.changes());
+        let journal = director.journal().clone();
         let answers = post_guards(plan, ask, suspicion.clone(), &watch);
         let inbox = Inbox { events, commands, answers, turns: taken };
         let direction = Direction::new(director, inbox, clock).with_secrets_for(secret_left);
         let direction = day::start(direction, schedule, keeper, stop.clone())?;
-        let reins = Reins { views, stale, suspicion, changes, steering, turns, direction, started };
+        let reins = Reins { views, stale, suspicion, changes, journal, steering, turns, direction, started };
         let works = Works::new(plan, servers, reins, watch, stop.clone());
         Works::let_in(&works, doors)?;
         Ok(Daemon { works, _end: stop.drop_guard() })

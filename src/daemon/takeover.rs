@@ -125,17 +125,17 @@ impl Daemon {
         let mut inherited = inherit(sockets, taken).map_err(StartError::Io)?;
         let settled = start::settle(plan, &mut inherited)?;
         drop(inherited); // what is not wanted any more goes with the old process
-        let prepared = prepare(plan, marks, ask, &legacy).await.map_err(StartError::Io)?;
+        let prepared = prepare(plan, (marks, Arc::default()), ask, &legacy).await.map_err(StartError::Io)?;
         line.say(&Ready {}, SHORTLY).await?;
         let last: Last = line.hear(SHORTLY).await?;
         let daemon = serve(plan, ask, settled, prepared.heir, &last, started)?;
-        daemon.works.remember(&last.counts).await;
+        daemon.works.remember(last.counts.clone()).await;
         line.say(&Serving {}, SHORTLY).await?;
         info!(pid, "taken over");
         let works = Arc::clone(&daemon.works);
         tokio::spawn(async move {
             if let Ok(Left { counts }) = line.hear(FAREWELL).await {
-                works.remember(&counts.since(&last.counts)).await;
+                works.remember(counts.since(&last.counts)).await;
             }
         });
         Ok(daemon)

@@ -12,11 +12,12 @@ use tracing::error;
 
 use super::day::{Told, Turn};
 use super::director::Director;
-use super::face::Face;
+use super::face::{Face, Ledger};
 use super::renew::Renewal;
 use super::steering::Steering;
+use crate::admin::journal::Journal;
 use crate::admin::{Doors, Keys};
-use crate::config::Admin;
+use crate::config::{Admin, Token};
 use crate::health::Observed;
 use crate::plan::Plan;
 use crate::probe::guard::{self, Vouch};
@@ -30,6 +31,7 @@ pub(super) struct Works {
     pub(super) stale: watch::Receiver<usize>,
     pub(super) suspicion: watch::Receiver<bool>,
     pub(super) changes: watch::Receiver<u64>,
+    pub(super) ledger: Ledger,
     /// When the server was started, be it in another process, in seconds of Unix time.
     pub(super) started: u32,
     /// The way to the director, for whoever changes what it directs.
@@ -69,6 +71,7 @@ pub(super) struct Fixed {
     user: Option<String>,
     state_dir: PathBuf,
     admin: Admin,
+    token: Option<Arc<Token>>,
 }
 
 /// The ways to the director and from it.
@@ -77,6 +80,7 @@ pub(super) struct Reins {
     pub(super) stale: watch::Receiver<usize>,
     pub(super) suspicion: watch::Receiver<bool>,
     pub(super) changes: watch::Receiver<u64>,
+    pub(super) journal: Journal,
     pub(super) steering: Steering,
     pub(super) turns: mpsc::Sender<Turn>,
     pub(super) direction: oneshot::Receiver<()>,
@@ -96,7 +100,8 @@ impl Works {
         watch: CancellationToken,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let Reins { views, stale, suspicion, changes, steering, turns, direction, started } = reins;
+        let Reins { views, stale, suspicion, changes, journal, steering, turns, direction, started } = reins;
+        let ledger = Ledger { queries: servers.counter(), journal };
         let addrs = Mutex::new(servers.local_addrs());
         let mut running = Running {
             plan: Arc::clone(plan),
@@ -112,6 +117,7 @@ impl Works {
             stale,
             suspicion,
             changes,
+            ledger,
             started,
             turns,
             running: tokio::sync::Mutex::new(running),
@@ -152,8 +158,8 @@ impl Works {
     }
 
     /// Counts what the process before this one has counted, too.
-    pub(super) async fn remember(&self, counts: &Counts) {
-        if let Some(servers) = &mut self.running.lock().await.servers {
+    pub(super) async fn remember(&self, counts: Counts) {
+        if let Some(servers) = &self.running.lock().await.servers {
             servers.remember(counts);
         }
     }
@@ -211,7 +217,12 @@ impl Running {
 impl Fixed {
     fn of(plan: &Plan) -> Self {
         let user = plan.server.user.as_ref().map(|user| user.value.clone());
-        Self { user, state_dir: plan.server.state_dir.clone(), admin: plan.admin.clone() }
+        Self {
+            user,
+            state_dir: plan.server.state_dir.clone(),
+            admin: plan.admin.clone(),
+            token: plan.token.clone(),
+        }
     }
 
     /// The keys that a plan has otherwise.
@@ -220,7 +231,7 @@ impl Fixed {
         let keys = [
             ("user", other.user != self.user),
             ("state-dir", other.state_dir != self.state_dir),
-            ("admin", other.admin != self.admin),
+            ("admin", (other.admin, other.token) != (self.admin.clone(), self.token.clone())),
         ];
         keys.into_iter().filter(|(_, is_other)| *is_other).map(|(key, _)| key).collect()
     }

@@ -6,7 +6,6 @@
 //! resolver would, until the answer is what it should be, and says how long that took and why.
 
 mod ca;
-mod client;
 mod compiler;
 mod jrubies;
 mod master;
@@ -15,8 +14,8 @@ mod stage;
 
 use std::process::ExitCode;
 
+pub use crate::probe::stub::addresses;
 pub use ca::{Identity, SiteCa, Validity};
-pub use client::addresses;
 pub use compiler::Code;
 pub use jrubies::Jrubies;
 pub use master::{Master, Say};

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::client::addresses;
 use super::stage::{MASTERS, NAME, PATIENCE, Stage, names};
-use super::{Failure, Validity, say};
+use super::{Failure, Validity, addresses, say};
 use crate::health::Observed;
 
 /// How often the audience asks the server.
@@ -62,7 +61,8 @@ impl Play {
         );
         say("Ask it yourself, in another terminal:\n");
         say(&format!("    dig @127.0.0.1 -p {port} {NAME} +short"));
-        say(&format!("    host -p {port} {NAME} 127.0.0.1\n"));
+        say(&format!("    host -p {port} {NAME} 127.0.0.1"));
+        say(&format!("    onstage status --watch -c {}\n", self.stage.config().display()));
     }
 
     async fn act(&mut self, master: usize, act: Act) -> Result<(), Failure> {

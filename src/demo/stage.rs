@@ -1,7 +1,9 @@
 //! The set: a CA, three masters, and a daemon that watches them.
 
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ pub(super) const NAME: &str = "puppet.example.org";
 pub(super) const MASTERS: [Ipv4Addr; 3] =
     [Ipv4Addr::new(127, 16, 1, 10), Ipv4Addr::new(127, 16, 4, 26), Ipv4Addr::new(127, 16, 9, 7)];
 
+const CONFIG: &str = "onstage.toml";
+
 /// mDNS aside, the port that people expect a second DNS server on.
 const USUAL_PORT: u16 = 5353;
 
@@ -28,7 +32,8 @@ pub(super) struct Stage {
     pub(super) daemon: Daemon,
     pub(super) plan: Arc<Plan>,
     pub(super) server: SocketAddr,
-    state_dir: PathBuf,
+    /// Config, zone, CA, state, and the control socket.
+    folder: PathBuf,
 }
 
 impl Stage {
@@ -43,17 +48,23 @@ impl Stage {
                 Some(ca.issue(&names(address), Validity::Current)?),
             )?);
         }
-        let state_dir = std::env::temp_dir().join(format!("onstage-demo-{}", std::process::id()));
-        let (plan, network) = read(port, &state_dir, &ca, dns_port().await)?;
+        let folder = std::env::temp_dir().join(format!("onstage-demo-{}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        let (plan, network) = read(port, &folder, &ca, dns_port().await)?;
         let daemon = Daemon::start(&plan, &network).await?;
         let server = daemon.addrs()[0];
-        Ok(Self { ca, masters, daemon, plan, server, state_dir })
+        Ok(Self { ca, masters, daemon, plan, server, folder })
     }
 
     /// The show is over.
     pub(super) async fn strike(self) {
         self.daemon.stop().await;
-        let _ = std::fs::remove_dir_all(self.state_dir);
+        let _ = fs::remove_dir_all(self.folder);
+    }
+
+    /// The config, for whoever wants to talk to the server.
+    pub(super) fn config(&self) -> PathBuf {
+        self.folder.join(CONFIG)
     }
 }
 
@@ -80,33 +91,22 @@ async fn dns_port() -> u16 {
     if free { USUAL_PORT } else { 0 }
 }
 
-/// Config and zone are texts, read as files would be.
-fn read(
-    port: u16,
-    state_dir: &Path,
-    ca: &SiteCa,
-    dns_port: u16,
-) -> Result<(Arc<Plan>, Arc<Network>), Failure> {
-    let config = config(port, state_dir, dns_port);
-    let zone = zone();
-    let pem = ca.pem();
-    let files = |path: &Path| match path.to_str() {
-        Some("onstage.toml") => Ok(config.clone().into_bytes()),
-        Some("puppet.example.org.zone") => Ok(zone.clone().into_bytes()),
-        Some("ca.pem") => Ok(pem.clone().into_bytes()),
-        _ => Err(io::ErrorKind::NotFound.into()),
-    };
-    let reading = load(Path::new("onstage.toml"), files);
+/// Writes the files of a site into `folder`, and reads them as the server does.
+fn read(port: u16, folder: &Path, ca: &SiteCa, dns_port: u16) -> Result<(Arc<Plan>, Arc<Network>), Failure> {
+    fs::write(folder.join(CONFIG), config(port, dns_port))?;
+    fs::write(folder.join("puppet.example.org.zone"), zone())?;
+    fs::write(folder.join("ca.pem"), ca.pem())?;
+    let reading = load(&folder.join(CONFIG), |path| fs::read(path));
     let report = reading.report.render(&reading.sources, Colour::Never);
     let loaded = reading.loaded.ok_or(report)?;
     Ok((loaded.plan, loaded.network))
 }
 
-fn config(port: u16, state_dir: &Path, dns_port: u16) -> String {
+fn config(port: u16, dns_port: u16) -> String {
     format!(
         r#"[server]
 listen = ["127.0.0.1:{dns_port}"]
-state-dir = "{}"
+state-dir = "."
 
 [[zone]]
 file = "puppet.example.org.zone"
@@ -117,8 +117,7 @@ puppetserver = {{ port = {port}, ca-file = "ca.pem" }}
 [[pool]]
 name = "{NAME}"
 check = "puppetserver"
-"#,
-        state_dir.display()
+"#
     )
 }
 

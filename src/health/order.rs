@@ -9,6 +9,7 @@
 //! ```
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -137,6 +138,11 @@ impl Word {
 impl Remark {
     /// The most bytes in one.
     pub const LONGEST: usize = 100;
+
+    /// Who has the token, and where from.
+    pub fn of_holder(addr: IpAddr) -> Self {
+        Self(format!("token from {addr}"))
+    }
 
     /// A user without a name.
     pub fn of_uid(uid: u32) -> Self {

@@ -33,6 +33,7 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
     (!failed).then_some(Plan {
         server: config.server,
         admin: config.admin,
+        token: None,
         guard: config.guard,
         zones,
         pools,

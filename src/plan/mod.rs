@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Admin, Check, Credentials, FailOpen, Guard, Policy, Server, Shown, Watched};
+use crate::config::{Admin, Check, Credentials, FailOpen, Guard, Policy, Server, Shown, Token, Watched};
 use crate::health::Standing;
 use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
 use crate::zone::Zone;
 
 pub use build::build;
+pub use near::Near;
 pub use origin::Origin;
 pub use whom::{BadWhom, Whom};
 
@@ -32,6 +33,8 @@ pub struct Plan {
     pub server: Server,
     /// `[admin]`
     pub admin: Admin,
+    /// What steers the server over HTTP; `None`: nothing does.
+    pub token: Option<Arc<Token>>,
     /// `[guard]`
     pub guard: Guard,
     /// The zones, by `ZoneId`. No two have the same name.

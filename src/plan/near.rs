@@ -1,5 +1,7 @@
 //! Whom somebody may have meant who named nobody.
 
+use std::fmt;
+
 use super::{Plan, Whom};
 
 /// The most that are told.
@@ -7,9 +9,21 @@ const MOST: usize = 3;
 /// How alike two words are, from 0 to 1, of which one may be meant by the other.
 const LIKE: f64 = 0.8;
 
+/// Words for members that somebody may have meant, the most alike first. Shown, it is the end of the sentence that nobody is named
+/// as was said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Near(Vec<String>);
+
+impl fmt::Display for Near {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted: Vec<String> = self.0.iter().map(|word| format!("`{word}`")).collect();
+        if quoted.is_empty() { Ok(()) } else { write!(f, "; is it {}?", quoted.join(" or ")) }
+    }
+}
+
 impl Plan {
-    /// The words for members that are most like what was said, the most alike first. Of a pool, the first of its members.
-    pub fn near(&self, whom: &Whom) -> Vec<String> {
+    /// The words for members that are most like what was said, where a pool was named, for the first of its members.
+    pub fn near(&self, whom: &Whom) -> Near {
         let said = whom.to_string();
         let said = said.split('@').next().unwrap_or_default();
         let of_pool = self.pools.iter().filter(|pool| pool.name.to_string() == said);
@@ -26,7 +40,7 @@ impl Plan {
                 told.push(word.to_owned());
             }
         }
-        told
+        Near(told)
     }
 
     fn alike(&self, said: &str) -> Vec<&str> {

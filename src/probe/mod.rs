@@ -33,6 +33,7 @@ mod question;
 mod rehearsal;
 mod round;
 pub mod schedule;
+pub mod stub;
 mod tls;
 mod tripwire;
 mod turns;
@@ -87,16 +88,41 @@ impl Failure {
     }
 }
 
-/// The beginning of what a member said, for people: on one line, without control characters.
+/// The beginning of what a member said, for people: on one line, without control characters, and short as it is shown.
 fn glimpse(said: &[u8]) -> String {
     const MOST: usize = 160;
-    let more = if said.len() > MOST { "…" } else { "" };
     let text = String::from_utf8_lossy(&said[..said.len().min(MOST)]);
-    format!("{}{more}", text.trim().escape_debug())
+    let mut shown = String::new();
+    for character in text.trim().chars() {
+        let escaped = character.escape_debug();
+        if shown.len() + escaped.len() > MOST {
+            return shown + "…";
+        }
+        shown.extend(escaped);
+    }
+    if said.len() > MOST { shown + "…" } else { shown }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<8} {:>7.1} ms  {}", self.name, self.took.as_secs_f64() * 1e3, self.seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glimpse_is_short_whatever_was_said() {
+        for (said, shown) in [
+            (&b" running\n"[..], "running".to_owned()),
+            (b"a\x1b[2J\r\nb", r"a\u{1b}[2J\r\nb".to_owned()),
+            (&[b'x'; 161], "x".repeat(160) + "…"),
+            (&[1; 160], r"\u{1}".repeat(32) + "…"),
+        ] {
+            assert_eq!(glimpse(said), shown);
+        }
+        assert!(glimpse(&[0xff; 1000]).len() < 600);
     }
 }

@@ -7,7 +7,7 @@
 //! longest is closed for the new one. A spare descriptor would only let one client in to be sent away.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +21,10 @@ use tracing::warn;
 
 use super::House;
 use super::http2;
+use super::tally::Transport;
 use super::tcp::{Client, converse};
 use super::trouble::Trouble;
-use crate::answer::Via;
+use super::way::Way;
 
 /// How long accepting rests when the system has no descriptor or memory left.
 const REST: Duration = Duration::from_millis(50);
@@ -60,7 +61,10 @@ impl Acceptor {
         let mut trouble = Trouble::default();
         while let Some(accepted) = self.house.stop.run_until_cancelled(listener.accept()).await {
             match accepted {
-                Ok((stream, addr)) => self.welcome(stream, addr.ip(), &connections),
+                Ok((stream, from)) => {
+                    let to = L::local_addr(&stream);
+                    self.welcome(stream, from, to, &connections);
+                }
                 Err(e) if concerns_one_client(&e) => {}
                 Err(e) => {
                     if trouble.is_news() {
@@ -77,14 +81,14 @@ impl Acceptor {
         connections.wait().await;
     }
 
-    fn welcome<S>(&self, stream: S, addr: IpAddr, connections: &TaskTracker)
+    fn welcome<S>(&self, stream: S, from: SocketAddr, to: Option<SocketAddr>, connections: &TaskTracker)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Some(seat) = self.house.clients.seat(addr) else { return };
+        let Some(seat) = self.house.clients.seat(from.ip()) else { return };
         let house = self.house.clone();
         let Some((tls, within)) = self.tls.clone() else {
-            let client = Client { addr, via: Via::Stream, seat };
+            let client = Client { way: Way { transport: Transport::Tcp, from, to }, seat };
             connections.spawn(converse(stream, client, house));
             return;
         };
@@ -94,10 +98,10 @@ impl Acceptor {
             // Whoever does not manage it is told so by TLS itself, or has left.
             let Some(Some(Ok(Ok(stream)))) = seat.leave.run_until_cancelled(handshake).await else { return };
             seat.heard();
-            let client = Client { addr, via: Via::Encrypted, seat };
+            let client = |transport| Client { way: Way { transport, from, to }, seat };
             match within {
-                Within::Dns => converse(stream, client, house).await,
-                Within::Http => http2::converse(stream, client, house).await,
+                Within::Dns => converse(stream, client(Transport::Dot), house).await,
+                Within::Http => http2::converse(stream, client(Transport::Doh), house).await,
             }
         });
     }
@@ -108,12 +112,19 @@ pub(super) trait Listener: Send + 'static {
     /// A connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
+    /// The address that a client connected to.
+    fn local_addr(stream: &Self::Stream) -> Option<SocketAddr>;
+
     /// The next client.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 }
 
 impl Listener for TcpListener {
     type Stream = TcpStream;
+
+    fn local_addr(stream: &TcpStream) -> Option<SocketAddr> {
+        stream.local_addr().ok()
+    }
 
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, addr) = TcpListener::accept(self).await?;
@@ -175,6 +186,10 @@ mod tests {
 
     impl Listener for Script {
         type Stream = DuplexStream;
+
+        fn local_addr(_stream: &DuplexStream) -> Option<SocketAddr> {
+            None
+        }
 
         async fn accept(&self) -> io::Result<(DuplexStream, SocketAddr)> {
             let stream = self.connections.lock().unwrap().pop_front();

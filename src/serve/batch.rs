@@ -12,7 +12,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::slice;
@@ -175,6 +175,25 @@ impl Batch {
             }
         }
         hidden
+    }
+
+    /// Shows each query that has a reply, with that, who asked, and which address of ours, where the kernel tells it.
+    pub(super) fn show(&self, mut to: impl FnMut(SocketAddr, Option<IpAddr>, &[u8], &[u8])) {
+        for place in 0..self.answered {
+            // SAFETY: those with a reply are fewer than `BATCH`. Each has a message of its own; the kernel wrote so much of the
+            // query as its header says, and `answer` set the vector to what it wrote of the reply. Nobody else has references.
+            unsafe {
+                let header = self.header(place);
+                let message = message(&(*header).msg_hdr);
+                let query = slice::from_raw_parts((*message).query.cast(), (*header).msg_len as usize);
+                let iovec { iov_base, iov_len } = (*message).vector;
+                let reply = slice::from_raw_parts(iov_base.cast(), iov_len);
+                let envelope = &(*message).envelope;
+                if let Some(from) = envelope.sender() {
+                    to(from, envelope.destination(&(*header).msg_hdr), query, reply);
+                }
+            }
+        }
     }
 
     /// Sends all replies. One that cannot be sent is lost, the others are not.

@@ -4,11 +4,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tracing::warn;
 
 use super::inherit::Inherited;
-use super::place::{Door, Place, Sockets, Way};
+use super::place::{Door, Place, Protocol, Sockets};
 
 /// Room for a burst: a stall of some milliseconds at a few hundred thousand queries a second.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -62,10 +62,10 @@ pub fn bind(
 
 /// Binds what a door still lacks.
 fn bind_door(mut door: Door, workers: NonZeroUsize) -> Result<Door, BindError> {
-    let way = door.place.way;
-    let count = if way == Way::Plain { workers } else { NonZeroUsize::MIN };
+    let protocol = door.place.protocol;
+    let count = if protocol == Protocol::Plain { workers } else { NonZeroUsize::MIN };
     let addr = door.addr().unwrap_or(door.place.addr);
-    match (way.has_udp() && door.udp.is_empty(), way.has_tcp() && door.tcp.is_none()) {
+    match (protocol.has_udp() && door.udp.is_empty(), protocol.has_tcp() && door.tcp.is_none()) {
         (true, true) => {
             let (udp, tcp) = bind_both(addr, count)?;
             (door.udp, door.tcp) = (udp, Some(tcp));
@@ -162,7 +162,7 @@ fn next_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 fn udp(addr: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(socket2::Protocol::UDP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -181,7 +181,7 @@ fn prepare(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
 }
 
 fn listener(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -201,7 +201,7 @@ mod tests {
     const LOOPBACK: &str = "127.5.3.1:0"; // where no other test is
 
     fn try_bind(addr: SocketAddr) -> Result<Sockets, BindError> {
-        let place = Place { way: Way::Plain, addr };
+        let place = Place { protocol: Protocol::Plain, addr };
         bind(&[place], NonZeroUsize::new(3).unwrap(), &mut Inherited::nothing())
     }
 

@@ -7,7 +7,6 @@ use tokio::time::timeout;
 
 use super::House;
 use super::tcp::{Client, reply_to};
-use crate::answer::Peer;
 
 /// Queries at once on one connection.
 pub(super) const STREAMS: u32 = 100;
@@ -28,11 +27,9 @@ impl Desk {
     pub(super) fn answer(&self, query: &[u8]) -> Vec<u8> {
         self.client.seat.heard();
         self.heard.notify_one();
-        let Client { addr, via, .. } = self.client;
         let manner = &self.house.manner;
-        let peer = Peer { addr, via, now: (manner.clock)() };
         let mut framed = Vec::new();
-        reply_to(manner.reader.clone().load(), &peer, query, &mut framed);
+        reply_to(manner.reader.clone().load(), manner, &self.client.way, query, &mut framed);
         framed.shrink_to_fit(); // it may have to wait until it is taken
         framed
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::accept::{Acceptor, Within};
-use super::place::{Door, Way};
+use super::place::{Door, Protocol};
 use super::tally::Tally;
 use super::{House, quic, tls, udp};
 use crate::config::Shown;
@@ -38,23 +38,23 @@ impl Open {
         let house =
             House { stop: CancellationToken::new(), clients: house.clients.of_one_door(), ..house.clone() };
         let Door { place, udp, tcp } = door;
-        let (datagrams, quic) = if place.way.has_quic() { (Vec::new(), udp) } else { (udp, Vec::new()) };
+        let (datagrams, quic) = if place.protocol.has_quic() { (Vec::new(), udp) } else { (udp, Vec::new()) };
         let udp = udp::Workers::start(datagrams, &house.manner)?;
         let closing = house.stop.clone().drop_guard();
         let open = Self { sockets, house, udp, tasks: TaskTracker::new(), closing };
-        match (place.way, shown) {
-            (Way::Plain, _) => open.accept(tcp, |acceptor| acceptor)?,
+        match (place.protocol, shown) {
+            (Protocol::Plain, _) => open.accept(tcp, |acceptor| acceptor)?,
             (_, None) => {}
-            (Way::Dot, Some(shown)) => {
+            (Protocol::Dot, Some(shown)) => {
                 let tls = tls::server(shown, b"dot");
                 open.accept(tcp, |acceptor| acceptor.encrypted(tls, Within::Dns))?;
             }
-            (Way::Doh, Some(shown)) => {
+            (Protocol::Doh, Some(shown)) => {
                 let tls = tls::server(shown, b"h2");
                 open.accept(tcp, |acceptor| acceptor.encrypted(tls, Within::Http))?;
                 open.accept_quic(quic, shown, b"h3", Within::Http)?;
             }
-            (Way::Doq, Some(shown)) => open.accept_quic(quic, shown, b"doq", Within::Dns)?,
+            (Protocol::Doq, Some(shown)) => open.accept_quic(quic, shown, b"doq", Within::Dns)?,
         }
         open.tasks.close();
         Ok(open)

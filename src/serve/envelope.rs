@@ -4,7 +4,7 @@
 //! changed as bytes at the offsets that the C library states.
 
 use std::mem::offset_of;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, msghdr, sockaddr_in, sockaddr_in6};
 
@@ -56,11 +56,33 @@ impl Envelope {
         }
     }
 
-    fn peer(&self) -> Option<IpAddr> {
+    /// Who sent it, and from which port.
+    pub(super) fn sender(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.peer()?, self.port()))
+    }
+
+    /// Which of our addresses it was sent to, where the kernel tells it.
+    pub(super) fn destination(&self, header: &msghdr) -> Option<IpAddr> {
+        if header.msg_controllen == 0 {
+            return None;
+        }
+        let info = &self.control[PAYLOAD..];
+        match family(&self.name) {
+            libc::AF_INET => Some(field::<4>(info, offset_of!(in_pktinfo, ipi_spec_dst)).into()),
+            libc::AF_INET6 => Some(field::<16>(info, offset_of!(in6_pktinfo, ipi6_addr)).into()),
+            _ => None,
+        }
+    }
+
+    fn port(&self) -> u16 {
         const { assert!(offset_of!(sockaddr_in, sin_port) == offset_of!(sockaddr_in6, sin6_port)) };
+        u16::from_be_bytes(field(&self.name, offset_of!(sockaddr_in, sin_port)))
+    }
+
+    #[inline]
+    fn peer(&self) -> Option<IpAddr> {
         let name = &self.name;
-        let port = u16::from_be_bytes(field(name, offset_of!(sockaddr_in, sin_port)));
-        if port == 0 {
+        if self.port() == 0 {
             return None;
         }
         match family(name) {

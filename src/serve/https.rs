@@ -18,7 +18,6 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::desk::Desk;
-use crate::answer::MAX_MESSAGE;
 
 /// The path of DNS over HTTPS: the one of RFC 8484's examples, and of everybody.
 const PATH: &str = "/dns-query";
@@ -26,6 +25,10 @@ const PATH: &str = "/dns-query";
 const DNS_MESSAGE: &str = "application/dns-message";
 /// The most bytes of headers: a query in a path is hardly longer than 700.
 pub(super) const HEADERS: u32 = 16 * 1024;
+
+/// The most bytes of a query: a question has 259 at most, and padding fills it up to a multiple of 128 (RFC 8467 §4.1). A
+/// connection may send many at once, so that each byte more would be a hundred.
+const LONGEST: usize = 4096;
 
 /// The query of a request, whose body has come within `patience`; the status of a request without one.
 pub(super) async fn query<B>(request: Request<B>, patience: Duration) -> Result<Bytes, StatusCode>
@@ -42,7 +45,7 @@ where
             Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)
         }
         Method::POST => {
-            let body = Limited::new(request.into_body(), MAX_MESSAGE).collect();
+            let body = Limited::new(request.into_body(), LONGEST).collect();
             match timeout(patience, body).await {
                 Ok(Ok(body)) => Ok(body.to_bytes()),
                 Ok(Err(e)) if e.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),

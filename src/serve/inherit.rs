@@ -103,8 +103,10 @@ impl Inherited {
             let heirloom = &self.dns[i];
             let fits = heirloom.place == Some(place) || heirloom.is_for(place);
             let is_wanted = match heirloom.socket {
-                Bound::Udp(_) => place.way.has_udp() && (door.udp.is_empty() || !place.way.has_quic()),
-                Bound::Tcp(_) => place.way.has_tcp() && door.tcp.is_none(),
+                Bound::Udp(_) => {
+                    place.protocol.has_udp() && (door.udp.is_empty() || !place.protocol.has_quic())
+                }
+                Bound::Tcp(_) => place.protocol.has_tcp() && door.tcp.is_none(),
             };
             if heirloom.bound == bound && fits && is_wanted {
                 match self.dns.remove(i).socket {
@@ -122,10 +124,10 @@ impl Heirloom {
     /// Whether it can be used for a place that it was not bound for.
     fn is_for(&self, place: Place) -> bool {
         let is_set_up_alike = match (&self.socket, self.place) {
-            (Bound::Tcp(_), _) => place.way.has_tcp(),
-            (Bound::Udp(_), None) => place.way.has_udp(),
+            (Bound::Tcp(_), _) => place.protocol.has_tcp(),
+            (Bound::Udp(_), None) => place.protocol.has_udp(),
             (Bound::Udp(_), Some(before)) => {
-                place.way.has_udp() && before.way.has_quic() == place.way.has_quic()
+                place.protocol.has_udp() && before.protocol.has_quic() == place.protocol.has_quic()
             }
         };
         self.bound == place.addr && is_set_up_alike
@@ -163,12 +165,12 @@ impl Sockets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::place::Way;
+    use crate::serve::place::Protocol;
 
     const ANY: &str = "127.5.3.2:0"; // where no other test is
 
-    fn place(way: Way, addr: SocketAddr) -> Place {
-        Place { way, addr }
+    fn place(protocol: Protocol, addr: SocketAddr) -> Place {
+        Place { protocol, addr }
     }
 
     fn udp() -> (Bound, SocketAddr) {
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_port_that_the_kernel_chose_stays_with_its_place() {
-        let any = place(Way::Plain, ANY.parse().unwrap());
+        let any = place(Protocol::Plain, ANY.parse().unwrap());
         let mut inherited = Inherited::nothing();
         let addrs = [(); 2].map(|()| {
             let (socket, addr) = udp();
@@ -204,14 +206,14 @@ mod tests {
         let mut inherited = Inherited::nothing();
         inherited.add(None, socket).unwrap();
         inherited.add(None, Bound::Tcp(tcp)).unwrap();
-        let dot = inherited.take(place(Way::Dot, addr));
+        let dot = inherited.take(place(Protocol::Dot, addr));
         assert_eq!((dot.udp.len(), dot.tcp.is_some()), (0, true));
         assert!(
-            inherited.take(place(Way::Plain, ANY.parse().unwrap())).udp.is_empty(),
+            inherited.take(place(Protocol::Plain, ANY.parse().unwrap())).udp.is_empty(),
             "port 0 is none of ours"
         );
         assert_eq!(inherited.left(), [format!("udp {addr}")]);
-        assert_eq!(inherited.take(place(Way::Doq, addr)).udp.len(), 1);
+        assert_eq!(inherited.take(place(Protocol::Doq, addr)).udp.len(), 1);
         assert!(inherited.left().is_empty());
     }
 
@@ -219,8 +221,8 @@ mod tests {
     fn a_socket_of_quic_is_never_one_of_plain_dns() {
         let (socket, addr) = udp();
         let mut inherited = Inherited::nothing();
-        inherited.add(Some(place(Way::Doq, addr)), socket).unwrap();
-        assert!(inherited.take(place(Way::Plain, addr)).udp.is_empty());
-        assert_eq!(inherited.take(place(Way::Doh, addr)).udp.len(), 1);
+        inherited.add(Some(place(Protocol::Doq, addr)), socket).unwrap();
+        assert!(inherited.take(place(Protocol::Plain, addr)).udp.is_empty());
+        assert_eq!(inherited.take(place(Protocol::Doh, addr)).udp.len(), 1);
     }
 }

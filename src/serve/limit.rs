@@ -53,13 +53,13 @@ pub(super) fn admit(
         if excess > 0 {
             tally.add(Event::Limited, 1);
             return limiter.slips(excess).then(|| {
-                tally.reply(reply.rcode);
+                tally.reply(reply.cell);
                 tally.add(Event::Truncated, 1);
                 truncate(&mut bytes[..reply.len.into()])
             });
         }
     }
-    tally.reply(reply.rcode);
+    tally.reply(reply.cell);
     if reply.is_truncated {
         tally.add(Event::Truncated, 1);
     }
@@ -131,6 +131,9 @@ mod tests {
 
     use super::*;
     use crate::answer::{Reply, Via};
+    use crate::serve::counts::Counts;
+    use crate::serve::tally::Transport;
+    use crate::snapshot::{Cell, Roster};
 
     fn limiter(slip: u32) -> Option<Limiter> {
         Limiter::new(RateLimit { per_second: NonZeroU32::new(5), slip })
@@ -140,12 +143,15 @@ mod tests {
         Peer { addr: address.parse().unwrap(), via: Via::Datagram, now }
     }
 
-    const REPLY: Reply = Reply { len: 20, rcode: 0, is_truncated: false, is_known: false };
+    fn read(tally: &Tally) -> Counts {
+        tally.read(Transport::Udp, &Roster::default())
+    }
 
     fn admitted(limiter: Option<&Limiter>, peer: &Peer, is_known: bool, tally: &Tally) -> Option<usize> {
         // A question for the root, and three bytes of what would be records.
         let mut bytes = [0, 1, 0x84, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 9, 9, 9];
-        let admitted = admit(limiter, peer, Outcome::Reply(Reply { is_known, ..REPLY }), &mut bytes, tally);
+        let reply = Reply { len: 20, cell: Cell::of(0, 1), is_truncated: false, is_known };
+        let admitted = admit(limiter, peer, Outcome::Reply(reply), &mut bytes, tally);
         if admitted == Some(17) {
             assert_eq!((bytes[2], bytes[7]), (0x86, 0), "TC, and no records");
         }
@@ -171,9 +177,9 @@ mod tests {
                 "another network"
             );
         }
-        let counts = tally.read();
+        let counts = read(&tally);
         assert_eq!((counts.of(Event::Limited), counts.of(Event::Truncated)), (8, 4));
-        assert_eq!(counts.replies(0), 16);
+        assert_eq!(counts.replies("NOERROR"), 16);
     }
 
     #[test]
@@ -182,7 +188,7 @@ mod tests {
         for _ in 0..50 {
             assert_eq!(admitted(limiter.as_ref(), &peer("2001:db8::1", 1), true, &tally), Some(20));
         }
-        assert_eq!(tally.read().of(Event::Known), 50);
+        assert_eq!(read(&tally).of(Event::Known), 50);
         for _ in 0..5 {
             assert_eq!(admitted(limiter.as_ref(), &peer("2001:db8::2", 1), false, &tally), Some(20));
         }

@@ -7,6 +7,7 @@ mod accept;
 mod batch;
 mod bind;
 mod clients;
+mod counts;
 mod desk;
 mod door;
 mod doq;
@@ -21,31 +22,42 @@ mod place;
 mod quic;
 mod room;
 mod tally;
+mod tap;
 mod tcp;
 mod tls;
 mod trouble;
 mod udp;
+mod way;
 
 use std::io;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{RateLimit, Server, Shown, Tcp};
-use crate::snapshot::Reader;
+use crate::config::{Dnstap, RateLimit, Server, Shown, Tcp};
+use crate::snapshot::{Reader, Snapshot};
 
+use counts::Workers;
 use door::Open;
 use limit::Limiter;
-use tally::Tallies;
+use tally::Tally;
+use tap::{Moments, Tap};
+use way::Way;
 
 pub(crate) use clients::{Clients, Seat};
 
 pub use bind::{BindError, bind};
+pub use counts::{Counted, Counter, Counts, Kind, PoolKey};
 pub use inherit::{Bound, Inherited};
-pub use place::{Addresses, Place, Sockets, Way, places};
-pub use tally::{Counts, Event};
+pub use place::{Addresses, Place, Protocol, Sockets, places};
+pub use tally::{Event, Transport};
+
+/// How long those who listen in may take to pass on what they were told last.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The running servers of all sockets.
 #[derive(Debug)]
@@ -54,7 +66,15 @@ pub struct Servers {
     house: House,
     settings: Settings,
     shown: Option<Shown>,
-    tallies: Tallies,
+    outlets: Outlets,
+    workers: Arc<Mutex<Workers>>,
+}
+
+/// Those who listen in.
+#[derive(Debug, Default)]
+struct Outlets {
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// A door of the sockets to be served from now on.
@@ -67,10 +87,13 @@ enum Next {
 /// Doors that are not served any more.
 #[derive(Debug)]
 #[must_use = "what has arrived is to be answered"]
-pub struct Closing(Vec<Open>);
+pub struct Closing {
+    doors: Vec<Open>,
+    outlets: Outlets,
+}
 
-/// Seconds of Unix time.
-pub type Clock = fn() -> u32;
+/// Unix time.
+pub type Clock = fn() -> Duration;
 
 /// What holds for every connection, over whatever it comes.
 #[derive(Debug, Clone)]
@@ -86,11 +109,15 @@ struct House {
 }
 
 /// What a door is opened with, and cannot be changed while it is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Settings {
     tcp: Tcp,
     rate_limit: RateLimit,
     cpus: Vec<usize>,
+    dnstap: Option<Dnstap>,
+    query_log: Option<NonZeroU32>,
+    /// Collectors are told which server it is.
+    nsid: String,
 }
 
 /// What all workers answer with.
@@ -99,16 +126,37 @@ struct Manner {
     reader: Reader,
     clock: Clock,
     limiter: Option<Arc<Limiter>>,
+    /// What is counted over streams, by transport.
+    tallies: Arc<[Tally]>,
+    /// Who listens in; `None`: nobody.
+    tap: Option<Tap>,
     /// The CPUs that UDP threads are bound to.
     cpus: Arc<[usize]>,
+}
+
+impl Manner {
+    /// Tells those who listen of a query over a stream, and its reply.
+    fn tell(&self, way: &Way, asked: Duration, query: &[u8], reply: &[u8]) {
+        let Some(tap) = &self.tap else { return };
+        let moments = Moments { asked, answered: (self.clock)() };
+        for _ in 0..tap.tell(way, moments, query, reply) {
+            self.tallies[way.transport as usize].share(Event::Untold);
+        }
+    }
+}
+
+/// One for each transport; that of UDP is written by nobody, since each worker has its own.
+fn tallies() -> Arc<[Tally]> {
+    Transport::ALL.iter().map(|_| Tally::default()).collect()
 }
 
 #[cfg(test)]
 impl Manner {
     /// With no zones, at the beginning of time.
     fn for_tests() -> Self {
-        let reader = crate::snapshot::Publisher::new(crate::snapshot::Snapshot::default()).reader();
-        Self { reader, clock: || 0, limiter: None, cpus: Arc::default() }
+        let reader = crate::snapshot::Publisher::new(Snapshot::default()).reader();
+        let clock = || Duration::ZERO;
+        Self { reader, clock, limiter: None, tallies: tallies(), tap: None, cpus: Arc::default() }
     }
 }
 
@@ -123,30 +171,43 @@ pub fn start(
     server: &Server,
     shown: Option<&Shown>,
 ) -> io::Result<Servers> {
-    let settings = Settings::of(server);
-    let manner = Manner { reader, clock, limiter: None, cpus: Arc::default() };
-    let house = House::new(&settings, manner, CancellationToken::new());
+    let manner = Manner { reader, clock, limiter: None, tallies: tallies(), tap: None, cpus: Arc::default() };
+    let (house, outlets) = House::new(server, manner, CancellationToken::new());
     let doors = sockets.0.into_iter().map(|door| Open::new(door, &house, shown));
     let doors = doors.collect::<io::Result<Vec<Open>>>()?;
-    let mut tallies = Tallies::default();
+    let mut workers = Workers::default();
     for door in &doors {
-        tallies.watch(door.tallies());
+        workers.hire(door.tallies());
     }
-    Ok(Servers { doors, house, settings, shown: shown.cloned(), tallies })
+    let (settings, workers) = (Settings::of(server), Arc::new(Mutex::new(workers)));
+    Ok(Servers { doors, house, settings, shown: shown.cloned(), outlets, workers })
 }
 
 impl House {
-    fn new(settings: &Settings, manner: Manner, succeeded: CancellationToken) -> Self {
-        let limiter = Limiter::new(settings.rate_limit).map(Arc::new);
-        let manner = Manner { limiter, cpus: settings.cpus.clone().into(), ..manner };
-        let clients = Clients::new(settings.tcp);
-        Self { clients, manner, idle: settings.tcp.idle, stop: CancellationToken::new(), succeeded }
+    /// As `server` says it is, and those who listen in there.
+    fn new(server: &Server, manner: Manner, succeeded: CancellationToken) -> (Self, Outlets) {
+        let outlets = Outlets::default();
+        let manner = Manner {
+            limiter: Limiter::new(server.rate_limit).map(Arc::new),
+            tap: Tap::open(server, &outlets.tasks, &outlets.stop),
+            cpus: server.cpus.clone().into(),
+            ..manner
+        };
+        let (clients, stop) = (Clients::new(server.tcp), CancellationToken::new());
+        (Self { clients, manner, idle: server.tcp.idle, stop, succeeded }, outlets)
     }
 }
 
 impl Settings {
     fn of(server: &Server) -> Self {
-        Self { tcp: server.tcp, rate_limit: server.rate_limit, cpus: server.cpus.clone() }
+        Self {
+            tcp: server.tcp,
+            rate_limit: server.rate_limit,
+            cpus: server.cpus.clone(),
+            dnstap: server.dnstap.clone(),
+            query_log: server.query_log,
+            nsid: server.nsid.clone(),
+        }
     }
 }
 
@@ -171,35 +232,46 @@ impl Servers {
         shown: Option<&Shown>,
     ) -> io::Result<Closing> {
         let settings = Settings::of(server);
-        let is_same = settings == self.settings;
-        let (manner, succeeded) = (self.house.manner.clone(), self.house.succeeded.clone());
-        let house = if is_same { self.house.clone() } else { House::new(&settings, manner, succeeded) };
+        let other = (settings != self.settings).then(|| {
+            let (manner, succeeded) = (self.house.manner.clone(), self.house.succeeded.clone());
+            House::new(server, manner, succeeded)
+        });
+        let house = other.as_ref().map_or(&self.house, |(house, _)| house);
         let mut stay: Vec<usize> = Vec::new();
         let mut next = Vec::new();
         for door in sockets.0 {
-            let is_own = |&i: &usize| is_same && !stay.contains(&i) && self.doors[i].sockets.is(&door);
+            let is_own =
+                |&i: &usize| other.is_none() && !stay.contains(&i) && self.doors[i].sockets.is(&door);
             let own = (0..self.doors.len()).find(is_own);
             stay.extend(own);
             next.push(match own {
                 Some(own) => Next::Stays(own),
-                None => Next::Opens(Box::new(Open::new(door, &house, self.shown.as_ref().or(shown))?)),
+                None => Next::Opens(Box::new(Open::new(door, house, self.shown.as_ref().or(shown))?)),
             });
         }
+        let doors = self.replace(next);
+        let mut closing = Closing { doors, outlets: Outlets::default() };
+        if let Some((house, outlets)) = other {
+            (self.house, self.settings) = (house, settings);
+            closing.outlets = std::mem::replace(&mut self.outlets, outlets);
+        }
+        self.show(shown);
+        Ok(closing)
+    }
+
+    /// The doors that are not wanted any more.
+    fn replace(&mut self, next: Vec<Next>) -> Vec<Open> {
         let mut before: Vec<Option<Open>> = std::mem::take(&mut self.doors).into_iter().map(Some).collect();
-        let mut doors = Vec::new();
         for door in next {
             match door {
-                Next::Stays(own) => doors.extend(before[own].take()),
+                Next::Stays(own) => self.doors.extend(before[own].take()),
                 Next::Opens(door) => {
-                    self.tallies.watch(door.tallies());
-                    doors.push(*door);
+                    self.workers().hire(door.tallies());
+                    self.doors.push(*door);
                 }
             }
         }
-        let closing = before.into_iter().flatten().collect();
-        (self.doors, self.house, self.settings) = (doors, house, settings);
-        self.show(shown);
-        Ok(Closing(closing))
+        before.into_iter().flatten().collect()
     }
 
     /// Connections that are open stay; the next ones are shown another certificate.
@@ -216,14 +288,20 @@ impl Servers {
         self.shown.as_ref()
     }
 
-    /// What became of the UDP datagrams so far.
-    pub fn datagrams(&self) -> Counts {
-        self.tallies.read()
+    /// What is answered.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(self.house.manner.reader.clone().load())
+    }
+
+    /// Reads what becomes of queries.
+    pub fn counter(&self) -> Counter {
+        let (reader, streams) = (self.house.manner.reader.clone(), Arc::clone(&self.house.manner.tallies));
+        Counter { reader, workers: Arc::clone(&self.workers), streams }
     }
 
     /// Counts what another process has counted before, too.
-    pub fn remember(&mut self, before: &Counts) {
-        self.tallies.add(before);
+    pub fn remember(&self, before: Counts) {
+        self.workers().remember(before);
     }
 
     /// The addresses, in the order of the config.
@@ -231,10 +309,13 @@ impl Servers {
         Addresses::of(self.doors.iter().map(|door| &door.sockets))
     }
 
-    /// Answers what has arrived, then closes everything.
+    /// Answers what has arrived, then closes everything; what became of all queries.
     pub async fn stop(self) -> Counts {
-        Closing(self.doors).stop().await;
-        self.tallies.read()
+        let counter = self.counter();
+        let Self { doors, outlets, house, .. } = self;
+        drop(house);
+        Closing { doors, outlets }.stop().await;
+        counter.read()
     }
 
     /// The same while another process serves the same sockets: who comes now is left to it.
@@ -242,16 +323,24 @@ impl Servers {
         self.house.succeeded.cancel();
         self.stop().await
     }
+
+    fn workers(&self) -> MutexGuard<'_, Workers> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Closing {
     /// Answers what has arrived, then closes.
     pub async fn stop(self) {
-        let doors = TaskTracker::new();
-        for door in self.0 {
-            doors.spawn(door.close());
+        let Self { doors, outlets } = self;
+        outlets.stop.cancel();
+        let closing = TaskTracker::new();
+        for door in doors {
+            closing.spawn(door.close());
         }
-        doors.close();
-        doors.wait().await;
+        closing.close();
+        closing.wait().await;
+        outlets.tasks.close();
+        let _ = timeout(LAST_WORDS, outlets.tasks.wait()).await;
     }
 }

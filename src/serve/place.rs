@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Tls;
 
-/// A way to ask.
+/// What is spoken at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
+pub enum Protocol {
     /// Plain DNS, over UDP and TCP.
     Plain,
     /// DNS over TLS.
@@ -22,11 +22,11 @@ pub enum Way {
     Doq,
 }
 
-/// A way to ask, and the address for it as the config has it: port 0 is any.
+/// A protocol, and the address for it as the config has it: port 0 is any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// The way.
-    pub way: Way,
+    /// The protocol.
+    pub protocol: Protocol,
     /// The address.
     pub addr: SocketAddr,
 }
@@ -56,7 +56,7 @@ pub struct Addresses {
     pub doq: Vec<SocketAddr>,
 }
 
-impl Way {
+impl Protocol {
     /// The word for it, as the config has it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -83,12 +83,12 @@ impl Way {
 
 /// Every place of a config, in its order.
 pub fn places(listen: &[SocketAddr], tls: Option<&Tls>) -> Vec<Place> {
-    let of = |way| move |&addr: &SocketAddr| Place { way, addr };
+    let of = |protocol| move |&addr: &SocketAddr| Place { protocol, addr };
     let encrypted = tls.into_iter().flat_map(|tls| {
-        let dot = tls.dot.iter().map(of(Way::Dot));
-        dot.chain(tls.doh.iter().map(of(Way::Doh))).chain(tls.doq.iter().map(of(Way::Doq)))
+        let dot = tls.dot.iter().map(of(Protocol::Dot));
+        dot.chain(tls.doh.iter().map(of(Protocol::Doh))).chain(tls.doq.iter().map(of(Protocol::Doq)))
     });
-    listen.iter().map(of(Way::Plain)).chain(encrypted).collect()
+    listen.iter().map(of(Protocol::Plain)).chain(encrypted).collect()
 }
 
 impl Door {
@@ -119,7 +119,7 @@ impl Sockets {
 
     /// Whether each address of plain DNS has as many UDP sockets as there are to be workers.
     pub fn are_for(&self, workers: NonZeroUsize) -> bool {
-        let mut plain = self.0.iter().filter(|door| door.place.way == Way::Plain);
+        let mut plain = self.0.iter().filter(|door| door.place.protocol == Protocol::Plain);
         plain.all(|door| door.udp.len() == workers.get())
     }
 }
@@ -127,10 +127,15 @@ impl Sockets {
 impl Addresses {
     pub(super) fn of<'d>(doors: impl Iterator<Item = &'d Door>) -> Self {
         let doors: Vec<&Door> = doors.collect();
-        let of = |way| {
-            let doors = doors.iter().filter(|door| door.place.way == way);
+        let of = |protocol| {
+            let doors = doors.iter().filter(|door| door.place.protocol == protocol);
             doors.filter_map(|door| door.addr()).collect()
         };
-        Self { plain: of(Way::Plain), dot: of(Way::Dot), doh: of(Way::Doh), doq: of(Way::Doq) }
+        Self {
+            plain: of(Protocol::Plain),
+            dot: of(Protocol::Dot),
+            doh: of(Protocol::Doh),
+            doq: of(Protocol::Doq),
+        }
     }
 }

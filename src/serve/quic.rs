@@ -42,9 +42,11 @@ use super::House;
 use super::accept::Within;
 use super::clients::Seat;
 use super::desk::STREAMS;
+use super::tally::Transport;
 use super::tcp::Client;
+use super::way::Way;
 use super::{doq, http3};
-use crate::answer::{MAX_MESSAGE, Via};
+use crate::answer::MAX_MESSAGE;
 
 /// Handshakes at once with clients of whom nothing proves that they are where they say.
 const UNPROVEN: usize = 8;
@@ -76,6 +78,8 @@ pub(super) struct Acceptor {
     house: House,
     endpoint: Endpoint,
     within: Within,
+    /// Ours.
+    port: u16,
     unproven: Arc<Semaphore>,
 }
 
@@ -95,8 +99,9 @@ impl Acceptor {
             .max_incoming(WAITING)
             .incoming_buffer_size(FOLLOWING)
             .incoming_buffer_size_total(ALL_FOLLOWING);
+        let port = udp.local_addr()?.port();
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), udp, Arc::new(TokioRuntime))?;
-        Ok(Self { house, endpoint, within, unproven: Arc::new(Semaphore::new(UNPROVEN)) })
+        Ok(Self { house, endpoint, within, port, unproven: Arc::new(Semaphore::new(UNPROVEN)) })
     }
 
     /// Accepts until it is stopped, then waits for the connections to end.
@@ -120,6 +125,7 @@ impl Acceptor {
     fn welcome(&self, incoming: Incoming, connections: &TaskTracker) {
         let addr = incoming.remote_address().ip();
         let (house, within) = (self.house.clone(), self.within);
+        let port = self.port;
         if self.endpoint.open_connections() >= house.clients.most() + REMEMBERED {
             incoming.ignore(); // it comes again by itself
         } else if incoming.remote_address_validated() {
@@ -129,7 +135,7 @@ impl Acceptor {
                 let handshake = shake_hands(connecting, &house);
                 let Some(Some(connection)) = seat.leave.run_until_cancelled(handshake).await else { return };
                 seat.heard();
-                converse(connection, seat, house, within).await;
+                converse(connection, seat, house, (within, port)).await;
             });
         } else if let Ok(place) = Arc::clone(&self.unproven).try_acquire_owned() {
             let Ok(connecting) = incoming.accept() else { return }; // most of what is forged ends here
@@ -137,7 +143,7 @@ impl Acceptor {
                 let Some(connection) = shake_hands(connecting, &house).await else { return };
                 drop(place);
                 match house.clients.seat(addr) {
-                    Some(seat) => converse(connection, seat, house, within).await,
+                    Some(seat) => converse(connection, seat, house, (within, port)).await,
                     None => connection.close(excessive_load(within), b""),
                 }
             });
@@ -178,11 +184,12 @@ async fn shake_hands(connecting: Connecting, house: &House) -> Option<Connection
     house.stop.run_until_cancelled(handshake).await?.ok()?.ok()
 }
 
-async fn converse(connection: Connection, seat: Seat, house: House, within: Within) {
-    let client = Client { addr: connection.remote_address().ip(), via: Via::Encrypted, seat };
+async fn converse(connection: Connection, seat: Seat, house: House, (within, port): (Within, u16)) {
+    let (from, to) = (connection.remote_address(), connection.local_ip().map(|ip| (ip, port).into()));
+    let client = |transport| Client { way: Way { transport, from, to }, seat };
     match within {
-        Within::Dns => doq::converse(connection, client, house).await,
-        Within::Http => http3::converse(connection, client, house).await,
+        Within::Dns => doq::converse(connection, client(Transport::Doq), house).await,
+        Within::Http => http3::converse(connection, client(Transport::Doh3), house).await,
     }
 }
 

@@ -1,16 +1,63 @@
 //! What became of queries and replies, counted where it happens and summed where it is read.
 //!
-//! Each worker has a tally of its own, on cache lines of its own, so that no count waits for another. Only the worker
-//! writes to it, with plain loads and stores. TCP connections share one.
+//! Each UDP worker has a tally of its own, on cache lines of its own, so that no count waits for another. Only the worker
+//! writes to it, with plain loads and stores. Each other transport has one, which its connections share.
 
-use std::iter::Sum;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::counts::{Counted, Counts, Kind, PoolKey};
+use crate::answer::{Outcome, Via};
+use crate::snapshot::{Cell, Roster};
+
+/// How a query comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// DNS over TLS.
+    Dot,
+    /// DNS over HTTPS, with HTTP/2.
+    Doh,
+    /// DNS over HTTPS, with HTTP/3.
+    Doh3,
+    /// DNS over QUIC.
+    Doq,
+}
+
+impl Transport {
+    /// Every one.
+    pub const ALL: [Self; 6] = [Self::Udp, Self::Tcp, Self::Dot, Self::Doh, Self::Doh3, Self::Doq];
+
+    /// As metrics and logs name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Dot => "dot",
+            Self::Doh => "doh",
+            Self::Doh3 => "doh3",
+            Self::Doq => "doq",
+        }
+    }
+
+    /// What that is to an answer.
+    pub(super) const fn via(self) -> Via {
+        match self {
+            Self::Udp => Via::Datagram,
+            Self::Tcp => Via::Stream,
+            Self::Dot | Self::Doh | Self::Doh3 | Self::Doq => Via::Encrypted,
+        }
+    }
+}
+
 /// What can happen besides a reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// A query came in, or what should have been one.
     Received,
@@ -24,53 +71,37 @@ pub enum Event {
     Known,
     /// The kernel refused the reply.
     Lost,
+    /// Nobody who listens in was told of it: there was no room.
+    Untold,
 }
 
-const EVENTS: usize = 6;
-/// Rcodes up to BADCOOKIE (RFC 7873 §8), and more, to a power of two.
-const RCODES: usize = 32;
+impl Event {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::Received,
+        Self::Dropped,
+        Self::Truncated,
+        Self::Limited,
+        Self::Known,
+        Self::Lost,
+        Self::Untold,
+    ];
+}
 
 /// Counters that are being written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Tally {
-    events: [AtomicU64; EVENTS],
-    rcodes: [AtomicU64; RCODES],
+    events: [AtomicU64; Event::ALL.len()],
+    cells: [AtomicU64; Cell::COUNT],
 }
 
-/// Counters at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    events: [u64; EVENTS],
-    rcodes: [u64; RCODES],
-}
-
-/// The tallies of all workers, and what those have counted that are gone. The sum never falls.
-#[derive(Debug, Default)]
-pub(super) struct Tallies {
-    gone: Counts,
-    workers: Vec<Arc<Tally>>,
-}
-
-impl Tallies {
-    /// Reads these from now on, too.
-    pub(super) fn watch(&mut self, workers: &[Arc<Tally>]) {
-        // Whoever is gone has given up its own reference, and writes no more.
-        let (gone, here): (Vec<_>, Vec<_>) =
-            self.workers.drain(..).partition(|tally| Arc::strong_count(tally) == 1);
-        self.workers = here;
-        self.workers.extend_from_slice(workers);
-        self.add(&gone.iter().map(|tally| tally.read()).sum());
-    }
-
-    /// Something was counted elsewhere.
-    pub(super) fn add(&mut self, counts: &Counts) {
-        self.gone = [self.gone, *counts].into_iter().sum();
-    }
-
-    /// What has been counted.
-    pub(super) fn read(&self) -> Counts {
-        self.workers.iter().map(|tally| tally.read()).chain([self.gone]).sum()
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            events: [const { AtomicU64::new(0) }; Event::ALL.len()],
+            cells: [const { AtomicU64::new(0) }; Cell::COUNT],
+        }
     }
 }
 
@@ -81,14 +112,57 @@ impl Tally {
     }
 
     /// Counts a reply, from the one thread that writes here.
-    pub(super) fn reply(&self, rcode: u16) {
-        add(&self.rcodes[usize::from(rcode) % RCODES], 1);
+    #[inline(always)]
+    pub(super) fn reply(&self, cell: Cell) {
+        add(&self.cells[cell.index()], 1);
     }
 
-    /// What has been counted.
-    pub(super) fn read(&self) -> Counts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counts { events: self.events.each_ref().map(read), rcodes: self.rcodes.each_ref().map(read) }
+    /// Counts a query over a stream and what became of it, from any thread.
+    pub(super) fn note(&self, outcome: Outcome) {
+        self.share(Event::Received);
+        match outcome {
+            Outcome::Drop => self.share(Event::Dropped),
+            Outcome::Reply(reply) => {
+                self.cells[reply.cell.index()].fetch_add(1, Ordering::Relaxed);
+                if reply.is_truncated {
+                    self.share(Event::Truncated);
+                }
+                if reply.is_known {
+                    self.share(Event::Known);
+                }
+            }
+        }
+    }
+
+    /// Counts what another one has counted, whose thread is gone.
+    pub(super) fn take_over(&self, gone: &Self) {
+        let pairs = self.events.iter().zip(&gone.events).chain(self.cells.iter().zip(&gone.cells));
+        pairs.for_each(|(own, gone)| add(own, gone.load(Ordering::Relaxed)));
+    }
+
+    /// Counts an event, from any thread of those that only write so.
+    pub(super) fn share(&self, event: Event) {
+        self.events[event as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What has been counted over `transport`, by what `roster` says that cells mean.
+    pub(super) fn read(&self, transport: Transport, roster: &Roster) -> Counts {
+        let mut counts = Counts::default();
+        for event in Event::ALL {
+            let count = self.events[event as usize].load(Ordering::Relaxed);
+            counts.add(Counted::Event(transport, event), count);
+        }
+        for (index, cell) in self.cells.iter().enumerate() {
+            let count = cell.load(Ordering::Relaxed);
+            let Some(meaning) = (count > 0).then(|| roster.meaning(index)).flatten() else { continue };
+            if let Some(name) = meaning.pool {
+                let record_type = meaning.record_type.clone();
+                counts.add(Counted::Pool(PoolKey { name, record_type }), count);
+            }
+            let kind = Kind { record_type: meaning.record_type, rcode: meaning.rcode.to_owned() };
+            counts.add(Counted::Reply(transport, kind), count);
+        }
+        counts
     }
 }
 
@@ -96,57 +170,30 @@ fn add(counter: &AtomicU64, more: u64) {
     counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
 }
 
-impl Counts {
-    /// How often something happened.
-    pub const fn of(&self, event: Event) -> u64 {
-        self.events[event as usize]
-    }
-
-    /// What was counted since then.
-    #[must_use]
-    pub fn since(mut self, then: &Self) -> Self {
-        let less = |now: &mut u64, then: &u64| *now = now.saturating_sub(*then);
-        self.events.iter_mut().zip(&then.events).for_each(|(now, then)| less(now, then));
-        self.rcodes.iter_mut().zip(&then.rcodes).for_each(|(now, then)| less(now, then));
-        self
-    }
-
-    /// How many replies had an rcode.
-    pub fn replies(&self, rcode: u16) -> u64 {
-        self.rcodes.get(usize::from(rcode)).copied().unwrap_or_default()
-    }
-}
-
-impl Sum for Counts {
-    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |mut sum, counts| {
-            sum.events.iter_mut().zip(counts.events).for_each(|(sum, count)| *sum += count);
-            sum.rcodes.iter_mut().zip(counts.rcodes).for_each(|(sum, count)| *sum += count);
-            sum
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Reply;
 
     #[test]
-    fn what_the_gone_have_counted_stays_counted() {
-        let mut tallies = Tallies::default();
-        let [first, second] = [3, 4].map(|count| {
-            let tally = Arc::<Tally>::default();
-            tally.add(Event::Received, count);
-            tally
-        });
-        tallies.watch(&[Arc::clone(&first)]);
-        first.add(Event::Received, 10);
-        drop(first);
-        tallies.watch(&[Arc::clone(&second)]);
-        assert_eq!((tallies.workers.len(), tallies.read().of(Event::Received)), (1, 17));
-        let before = tallies.read();
-        tallies.add(&before);
-        second.add(Event::Received, 1);
-        assert_eq!(tallies.read().of(Event::Received), 35);
+    fn queries_over_streams_are_counted_with_what_became_of_them() {
+        let tally = Tally::default();
+        let reply = |cell| Reply { len: 12, cell, is_truncated: false, is_known: false };
+        tally.note(Outcome::Drop);
+        tally.note(Outcome::Reply(reply(Cell::of(5, 28))));
+        tally.note(Outcome::Reply(Reply { is_truncated: true, is_known: true, ..reply(Cell::of(0, 1)) }));
+        let counts = tally.read(Transport::Doq, &Roster::default());
+        let happened =
+            [Event::Received, Event::Dropped, Event::Truncated, Event::Known].map(|e| counts.of(e));
+        assert_eq!(happened, [3, 1, 1, 1]);
+        assert_eq!((counts.replies("REFUSED"), counts.replies("NOERROR")), (1, 1));
+        let overs: Vec<Transport> = counts
+            .iter()
+            .filter_map(|(what, _)| match what {
+                Counted::Event(transport, _) | Counted::Reply(transport, _) => Some(*transport),
+                Counted::Pool(_) => None,
+            })
+            .collect();
+        assert!(overs.iter().all(|over| *over == Transport::Doq) && overs.len() == 6, "{overs:?}");
     }
 }

@@ -13,16 +13,16 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::House;
 use super::clients::Seat;
-use crate::answer::{MAX_MESSAGE, Outcome, Peer, Rotation, Via, answer};
+use super::way::Way;
+use super::{House, Manner};
+use crate::answer::{MAX_MESSAGE, Outcome, Rotation, answer};
 use crate::snapshot::Snapshot;
 
 /// Replies to pipelined queries are written together up to so many bytes.
@@ -39,8 +39,7 @@ thread_local! {
 
 /// Who is talked with.
 pub(super) struct Client {
-    pub(super) addr: IpAddr,
-    pub(super) via: Via,
+    pub(super) way: Way,
     pub(super) seat: Seat,
 }
 
@@ -52,8 +51,9 @@ pub(super) async fn converse<S>(mut stream: S, client: Client, house: House)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Client { addr, via, seat } = client;
-    let House { mut manner, idle, stop, .. } = house;
+    let Client { way, seat } = client;
+    let House { manner, idle, stop, .. } = house;
+    let mut reader = manner.reader.clone();
     let talk = async {
         let mut inbox = Inbox::default();
         loop {
@@ -66,9 +66,8 @@ where
                 seat.heard();
             }
             let mut replies = Vec::new(); // held only while there is something to say
-            let peer = Peer { addr, via, now: (manner.clock)() };
             while let Some(query) = inbox.next() {
-                reply_to(manner.reader.load(), &peer, query, &mut replies);
+                reply_to(reader.load(), &manner, &way, query, &mut replies);
                 if replies.len() >= WRITE_TOGETHER {
                     send(&mut stream, &mut replies, idle).await?;
                 }
@@ -86,23 +85,27 @@ where
 }
 
 /// Adds the framed reply, if there is one.
-pub(super) fn reply_to(snapshot: &Snapshot, peer: &Peer, query: &[u8], replies: &mut Vec<u8>) {
+pub(super) fn reply_to(snapshot: &Snapshot, manner: &Manner, way: &Way, query: &[u8], replies: &mut Vec<u8>) {
     let start = replies.len();
     let mut room = USUAL_REPLY;
+    let asked = (manner.clock)();
+    let peer = way.peer(asked);
     let outcome = DESK.with_borrow_mut(|rotation| {
         loop {
             replies.resize(start + 2 + room, 0);
-            let outcome = answer(snapshot, peer, query, rotation, &mut replies[start + 2..]);
+            let outcome = answer(snapshot, &peer, query, rotation, &mut replies[start + 2..]);
             match outcome {
                 Outcome::Reply(reply) if reply.is_truncated && room < MAX_MESSAGE => room = MAX_MESSAGE,
                 _ => return outcome,
             }
         }
     });
+    manner.tallies[way.transport as usize].note(outcome);
     match outcome {
         Outcome::Reply(reply) => {
             replies[start..start + 2].copy_from_slice(&reply.len.to_be_bytes());
             replies.truncate(start + 2 + usize::from(reply.len));
+            manner.tell(way, asked, query, &replies[start + 2..]);
         }
         Outcome::Drop => replies.truncate(start),
     }
@@ -194,7 +197,6 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
     use std::num::NonZeroUsize;
 
     use tokio::io::{DuplexStream, duplex};
@@ -212,10 +214,10 @@ mod tests {
     /// A conversation with a server that has no zones: it refuses everything.
     fn talk(stop: &CancellationToken) -> (DuplexStream, JoinHandle<()>) {
         let (ours, theirs) = duplex(1 << 16);
-        let addr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let way = Way::for_tests();
         let limits = Tcp { clients: NonZeroUsize::MIN, per_client: NonZeroUsize::MIN, idle: IDLE };
         let clients = Clients::new(limits);
-        let client = Client { addr, via: Via::Stream, seat: clients.seat(addr).unwrap() };
+        let client = Client { way, seat: clients.seat(way.from.ip()).unwrap() };
         let house = House {
             clients,
             manner: Manner::for_tests(),

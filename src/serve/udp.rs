@@ -12,7 +12,7 @@
 //! ```
 
 use std::io::{self, PipeReader, PipeWriter};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,8 +27,10 @@ use tracing::warn;
 use super::Manner;
 use super::batch::{Batch, Wait};
 use super::limit::admit;
-use super::tally::{Counts, Event, Tally};
+use super::tally::{Event, Tally, Transport};
+use super::tap::{Moments, Tap};
 use super::trouble::Trouble;
+use super::way::Way;
 use crate::answer::{Peer, Rotation, Via, answer};
 
 /// How long a worker waits in recvmmsg(2) before it sleeps, and how long for an interface that is behind. While
@@ -97,19 +99,18 @@ impl Workers {
         Ok(())
     }
 
-    /// What becomes of the datagrams, a tally for each worker.
+    /// Where each of them counts what became of its datagrams.
     pub(super) fn tallies(&self) -> &[Arc<Tally>] {
         &self.tallies
     }
 
     /// Stops all workers; what has arrived is answered before.
-    pub(super) fn stop(self) -> Counts {
-        let Self { threads, tallies, bell } = self;
+    pub(super) fn stop(self) {
+        let Self { threads, bell, .. } = self;
         drop(bell);
         for thread in threads {
             let _ = thread.join();
         }
-        tallies.iter().map(|tally| tally.read()).sum()
     }
 }
 
@@ -150,13 +151,19 @@ impl Worker {
     /// One batch in, one batch out, from one snapshot.
     fn exchange(&mut self, wait: Wait) -> io::Result<()> {
         let received = self.batch.receive(&self.socket, wait)?;
-        let (snapshot, now) = (self.manner.reader.load(), (self.manner.clock)());
+        let (snapshot, asked) = (self.manner.reader.load(), (self.manner.clock)());
+        let now = asked.as_secs() as u32;
         let (limiter, tally, rotation) = (self.manner.limiter.as_deref(), &*self.tally, &mut self.rotation);
         let hidden = self.batch.answer(|addr, query, reply| {
             let peer = Peer { addr, via: Via::Datagram, now };
             let outcome = answer(snapshot, &peer, query, rotation, reply);
             admit(limiter, &peer, outcome, reply, tally)
         });
+        if let Some(tap) = &self.manner.tap {
+            let moments = Moments { asked, answered: (self.manner.clock)() };
+            let untold = tell(tap, moments, &self.batch, self.socket.local_addr().ok());
+            self.tally.add(Event::Untold, untold);
+        }
         self.tally.add(Event::Received, received);
         self.tally.add(Event::Dropped, hidden);
         self.tally.add(Event::Lost, self.batch.send(&self.socket).lost);
@@ -172,6 +179,19 @@ impl Worker {
     fn rest(&self) {
         await_input([self.ear.as_fd()], PollTimeout::from(REST));
     }
+}
+
+/// Tells those who listen of a batch that has its replies; of how many exchanges there was no telling. `ours`: where the
+/// socket is bound.
+#[cold]
+fn tell(tap: &Tap, moments: Moments, batch: &Batch, ours: Option<SocketAddr>) -> usize {
+    let mut untold = 0;
+    batch.show(|from, to, query, reply| {
+        let to = ours.map(|ours| SocketAddr::new(to.unwrap_or(ours.ip()), ours.port()));
+        let way = Way { transport: Transport::Udp, from, to };
+        untold += tap.tell(&way, moments, query, reply);
+    });
+    untold
 }
 
 /// Binds this thread to a CPU. One that does not exist is a mistake in the config that costs nothing but this.
@@ -190,6 +210,8 @@ fn await_input<const N: usize>(files: [BorrowedFd<'_>; N], timeout: PollTimeout)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::counts::Counts;
+    use crate::snapshot::Roster;
 
     /// A header: a query, or a response.
     const fn header(qr: u8) -> [u8; 12] {
@@ -204,6 +226,13 @@ mod tests {
         (Workers::start(vec![server], &Manner::for_tests()).unwrap(), client)
     }
 
+    /// What they counted until their end.
+    fn counted(workers: Workers) -> Counts {
+        let tallies = workers.tallies().to_vec();
+        workers.stop();
+        tallies.iter().map(|tally| tally.read(Transport::Udp, &Roster::default())).sum()
+    }
+
     #[test]
     fn each_datagram_is_counted_once() {
         let (workers, client) = start();
@@ -213,10 +242,10 @@ mod tests {
         for _ in 0..2 {
             client.recv(&mut [0; 512]).unwrap();
         }
-        let counts = workers.stop();
+        let counts = counted(workers);
         let [received, dropped, lost] = [Event::Received, Event::Dropped, Event::Lost].map(|e| counts.of(e));
         assert_eq!((received, dropped, lost), (5, 3, 0)); // what is cut off, or empty, is no query either
-        assert_eq!(counts.replies(1), 2, "FORMERR");
+        assert_eq!(counts.replies("FORMERR"), 2);
     }
 
     #[test]
@@ -226,13 +255,13 @@ mod tests {
             for _ in 0..200 {
                 client.send(&header(0)).unwrap();
             }
-            assert_eq!(workers.stop().replies(1), 200);
+            assert_eq!(counted(workers).replies("FORMERR"), 200);
         }
     }
 
     #[test]
     fn idle_workers_wake_up_to_stop() {
         let (workers, _client) = start();
-        assert_eq!(workers.stop(), Counts::default());
+        assert_eq!(counted(workers), Counts::default());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hickory_proto::rr::RecordType;
 
+use super::cells::Cell;
 use super::flags::NXDOMAIN;
 use super::lineup::{Lineup, Outlook};
 use super::scribe::{Scribe, any};
@@ -36,12 +37,21 @@ pub(super) struct Sheet {
     /// (zone, record) in the order of nodes and types.
     places: Vec<(u32, u32)>,
     pools: HashMap<(u32, RecordType), PoolId>,
+    /// What the answers of each pool are counted as.
+    cells: Vec<Option<Cell>>,
 }
 
 impl Compiler {
     /// Builds the name table and all answers that no pool can change.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let (mut table, sheet) = lay_out(&plan);
+        Self::after(plan, &Snapshot::default())
+    }
+
+    /// The same in place of what was answered `before`: pools go on being counted as they were.
+    pub fn after(plan: Arc<Plan>, before: &Snapshot) -> Self {
+        let (mut table, mut sheet) = lay_out(&plan);
+        let mut roster = before.roster().clone();
+        sheet.cells = roster.enrol(plan.pools.iter().map(|pool| (pool.name.clone(), pool.record_type)));
         let everyone =
             |pool: &Pool| Lineup::of(pool, &vec![Standing::LIVE; pool.members.len()], Outlook::Settled, None);
         let everyone: Vec<Lineup> = plan.pools.iter().map(everyone).collect();
@@ -72,7 +82,7 @@ impl Compiler {
         let zones = zone_answers(&plan, &table, &sheet, &mut fixed);
         let pools = plan.pool_ids();
         let pools = pools.filter_map(|(id, pool)| Some((table.get(pool.name.as_wire())?, id))).collect();
-        let book = Arc::new(Book { table, fixed, zones, pools, terms: terms(&plan.server) });
+        let book = Arc::new(Book { table, fixed, zones, pools, roster, terms: terms(&plan.server) });
         Self { plan, book, sheet, live, dependents }
     }
 
@@ -141,6 +151,11 @@ impl Sheet {
     /// The pool that an RRset is.
     pub(super) fn pool(&self, id: NodeId, record_type: RecordType) -> Option<PoolId> {
         self.pools.get(&(id.0, record_type)).copied()
+    }
+
+    /// What replies with a pool's members are counted as.
+    pub(super) fn cell(&self, pool: PoolId) -> Option<Cell> {
+        self.cells.get(pool.index()).copied().flatten()
     }
 
     fn records<'p>(

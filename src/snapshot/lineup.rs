@@ -33,6 +33,16 @@ pub enum Mode {
     FailingOpen,
 }
 
+impl Mode {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::FailingOpen => "failing-open",
+        }
+    }
+}
+
 /// Whether who is answered may soon be others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outlook {

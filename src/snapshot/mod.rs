@@ -10,6 +10,7 @@
 //! ```
 
 mod account;
+pub(crate) mod cells;
 mod compile;
 pub(crate) mod counts;
 pub(crate) mod draw;
@@ -30,6 +31,7 @@ use table::{Found, NodeId, Role, Slot, Table};
 use template::{Answers, Template};
 
 pub use account::{Account, Line};
+pub use cells::{Cell, Meaning, Roster};
 pub use compile::Compiler;
 pub use lineup::{Lineup, Mode, Outlook};
 pub(crate) use template::Pieces;
@@ -61,6 +63,8 @@ struct Book {
     zones: Vec<ZoneAnswers>,
     /// Which pools are at a node.
     pools: Vec<(NodeId, PoolId)>,
+    /// What replies are counted as.
+    roster: Roster,
     terms: Terms,
 }
 
@@ -145,6 +149,11 @@ impl Snapshot {
         let id = self.book.table.get(name);
         let pools = self.book.pools.iter().filter(move |(node, _)| Some(*node) == id);
         pools.filter_map(|(_, pool)| self.accounts.get(pool.index()).map(|account| &**account))
+    }
+
+    /// What the cells of its answers count, and those of all snapshots before.
+    pub fn roster(&self) -> &Roster {
+        &self.book.roster
     }
 
     /// What is told about each pool, by `PoolId`.

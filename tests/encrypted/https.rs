@@ -17,22 +17,22 @@ use super::quic::{self, code};
 use super::{NAME, PATIENCE, Server, connect, padded};
 use crate::harness::query;
 
-const KIND: &str = "application/dns-message";
+pub const KIND: &str = "application/dns-message";
 
 /// The sending half of a connection.
-enum Sender {
+pub enum Sender {
     Http2(http2::SendRequest<Full<Bytes>>),
     Http3(h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>),
 }
 
 /// A connection, and what becomes of it.
-async fn http2(server: &Server) -> (Sender, JoinHandle<()>) {
+pub async fn http2(server: &Server) -> (Sender, JoinHandle<()>) {
     let stream = connect(server.daemon.all_addrs().doh[0], &server.client(&["h2"])).await.unwrap();
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     (Sender::Http2(sender), tokio::spawn(async move { drop(connection.await) }))
 }
 
-async fn http3(server: &Server) -> (Sender, JoinHandle<ConnectionError>) {
+pub async fn http3(server: &Server) -> (Sender, JoinHandle<ConnectionError>) {
     let connection = quic3(server).await;
     let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection)).await.unwrap();
     (Sender::Http3(sender), tokio::spawn(async move { driver.wait_idle().await }))
@@ -44,7 +44,13 @@ async fn quic3(server: &Server) -> Connection {
 
 impl Sender {
     /// The status of a request, and what came with it.
-    async fn ask(&mut self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> (StatusCode, Bytes) {
+    pub async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> (StatusCode, Bytes) {
         let uri = format!("https://{NAME}{path}");
         let request = Request::builder().method(method).uri(uri).header("content-type", kind);
         let response = match self {
@@ -87,7 +93,7 @@ async fn each_request_has_its_status() {
             (Method::POST, "/dns-query", KIND, vec![0; 12], 200), // FORMERR is a reply
             (Method::POST, "/", KIND, asked.clone(), 404),
             (Method::POST, "/dns-query", "text/plain", asked.clone(), 415),
-            (Method::POST, "/dns-query", KIND, vec![0; 65_536], 413),
+            (Method::POST, "/dns-query", KIND, vec![0; 4097], 413),
             (Method::POST, "/dns-query", KIND, asked[..11].to_vec(), 400),
             (Method::POST, "/dns-query", KIND, response.clone(), 400),
             (Method::GET, "/dns-query", "", Vec::new(), 400),

@@ -46,7 +46,7 @@ pub fn code(end: &ConnectionError) -> Option<u64> {
     }
 }
 
-async fn doq(server: &Server) -> Connection {
+pub async fn doq(server: &Server) -> Connection {
     connect(server.daemon.all_addrs().doq[0], server.client(&["doq"])).await.unwrap()
 }
 
@@ -70,7 +70,7 @@ async fn exchange(connection: &Connection, said: &[u8]) -> Result<Vec<u8>, ReadT
 }
 
 /// How many answers an ordinary question has.
-async fn ask(connection: &Connection) -> Result<usize, ReadToEndError> {
+pub async fn ask(connection: &Connection) -> Result<usize, ReadToEndError> {
     let reply = exchange(connection, &framed(query("p.example", RecordType::A))).await?;
     Ok(Message::from_vec(&reply[2..]).unwrap().answers.len())
 }

@@ -4,55 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::daemon::{Consent, Daemon, Durable, Loaded, Refusal, SteeringError};
+use onstage::daemon::{Consent, Durable, Refusal, SteeringError};
 use onstage::demo::addresses;
 use onstage::health::{Remark, Word};
-use tokio::net::TcpListener;
 
 use super::draft;
-use crate::harness::{load_site, own_address};
-
-/// Two members that accept connections, and a server that watches them.
-struct Site {
-    state: tempfile::TempDir,
-    members: [IpAddr; 2],
-    _listeners: [TcpListener; 2],
-}
-
-impl Site {
-    async fn new() -> Self {
-        let members = [(); 2].map(|()| own_address());
-        let listen = |member| TcpListener::bind((member, 8140));
-        let listeners = [listen(members[0]).await.unwrap(), listen(members[1]).await.unwrap()];
-        Self {
-            state: tempfile::tempdir().unwrap(),
-            members: members.map(IpAddr::from),
-            _listeners: listeners,
-        }
-    }
-
-    fn load(&self) -> Loaded {
-        let config = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\n[[zone]]\nfile = \"zone\"\n\
-             [check.tcp]\ntcp = {{ port = 8140 }}\n[[pool]]\nname = \"p.example\"\ncheck = \"tcp\"\n",
-            self.state.path().display()
-        );
-        let [first, second] = self.members;
-        let zone = format!(
-            "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A {first}\n@ A {second}\n"
-        );
-        load_site(&[("onstage.toml", &config), ("zone", &zone)])
-    }
-
-    async fn start(&self) -> Daemon {
-        let loaded = self.load();
-        Daemon::start(&loaded.plan, &loaded.network).await.unwrap()
-    }
-
-    fn file(&self) -> String {
-        std::fs::read_to_string(self.state.path().join("state.json")).unwrap()
-    }
-}
+use crate::harness::Pair;
 
 async fn answered(server: SocketAddr) -> Vec<IpAddr> {
     let mut answered = addresses(server, "p.example").await.unwrap();
@@ -76,7 +33,7 @@ fn root() -> Remark {
 
 #[tokio::test]
 async fn an_order_holds_at_once_and_after_a_restart() {
-    let site = Site::new().await;
+    let site = Pair::new();
     let [first, second] = site.members;
     let daemon = site.start().await;
     let (steering, server) = (daemon.steering(), daemon.addrs()[0]);
@@ -106,7 +63,7 @@ async fn an_order_holds_at_once_and_after_a_restart() {
 
 #[tokio::test]
 async fn an_order_ends_on_a_timer() {
-    let site = Site::new().await;
+    let site = Pair::new();
     let [first, second] = site.members;
     let daemon = site.start().await;
     let (steering, server) = (daemon.steering(), daemon.addrs()[0]);
@@ -120,7 +77,7 @@ async fn an_order_ends_on_a_timer() {
 /// A crash loses no order that was acknowledged.
 #[tokio::test]
 async fn an_order_is_written_down_before_it_is_acknowledged() {
-    let site = Site::new().await;
+    let site = Pair::new();
     let [first, second] = site.members;
     let daemon = site.start().await;
     let whom = second.to_string().parse().unwrap();
@@ -137,7 +94,7 @@ async fn an_order_is_written_down_before_it_is_acknowledged() {
 /// What cannot be kept is still so: the order holds for this run, and is kept once there is a way.
 #[tokio::test]
 async fn an_order_holds_where_nothing_can_be_written() {
-    let site = Site::new().await;
+    let site = Pair::new();
     let [first, second] = site.members;
     let daemon = site.start().await;
     let (steering, server) = (daemon.steering(), daemon.addrs()[0]);
@@ -162,7 +119,7 @@ async fn a_foreign_state_file_is_set_aside() {
         "{\"serials\": {}, \"up\": {}, \"orders\": {\"p.example A 192.0.2.1\": {\"word\": \"burn\"}}}",
         "{\"serials\": {}, \"up\": {}, \"colour\": \"blue\"}",
     ] {
-        let site = Site::new().await;
+        let site = Pair::new();
         let path = |name: &str| Path::new(site.state.path()).join(name);
         std::fs::write(path("state.json"), foreign).unwrap();
         let daemon = site.start().await;
@@ -175,7 +132,7 @@ async fn a_foreign_state_file_is_set_aside() {
 
 #[tokio::test]
 async fn a_state_file_from_before_orders_is_read() {
-    let site = Site::new().await;
+    let site = Pair::new();
     std::fs::write(site.state.path().join("state.json"), "{\"serials\": {\"p.example\": 77}, \"up\": {}}")
         .unwrap();
     let daemon = site.start().await;

@@ -103,3 +103,17 @@ fn what_names_nobody_whatever_the_config_is_said_so() {
     }
     assert_eq!("One.p.example.@P.example.".parse::<Whom>().unwrap().to_string(), "one.p.example@p.example");
 }
+
+#[test]
+fn whom_somebody_may_have_meant_is_told() {
+    let plan = load_site(&[("onstage.toml", CONFIG), ("zone", ZONE)]).plan;
+    for (said, near) in [
+        ("pupet1", "; is it `Puppet1`"),
+        ("primray", "; is it `primary`"),
+        ("db.p.example", "; is it "),
+        ("nothing-of-the-kind", ""),
+    ] {
+        let told = plan.near(&said.parse().unwrap()).to_string();
+        assert!(told.starts_with(near) && told.is_empty() == near.is_empty(), "{said}: {told}");
+    }
+}

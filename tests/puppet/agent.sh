@@ -33,7 +33,7 @@ X
         mount --bind "$1/etc/resolv.conf" "$(readlink -f /etc/resolv.conf)" && mount --bind "$1/etc/hosts" /etc/hosts || exit 99
         exec /usr/bin/puppet agent --confdir "$1/conf" --test --color=false' sh "$home" \
         >"$home/agent.log" 2>&1 </dev/null || code=$?
-    if ((code == 124)); then code='-'; fi
+    if ((code == 124 || code == 137)); then code='-'; fi # timeout(1) ended it
     echo "$code $((($(now) - since) / 1000))"
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
 use super::Server;
+use crate::config::values::NameText;
 
 /// `[admin]`
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -17,6 +18,12 @@ pub(in crate::config) struct Admin {
     pub(in crate::config) socket: Option<PathBuf>,
     /// The address of the dashboard and of what can be read without the socket; left out: none.
     pub(in crate::config) http: Option<Spanned<SocketAddr>>,
+    /// The names by which browsers may ask there, besides addresses and `localhost`: a page from elsewhere could make any other
+    /// name mean this server.
+    pub(in crate::config) names: Vec<NameText>,
+    /// A file with one line: who shows it may drain, force and release members and reload the config there. Left out: the
+    /// dashboard is for reading.
+    pub(in crate::config) token_file: Option<Spanned<PathBuf>>,
 }
 
 /// As much of a config as tells where the control socket is, whatever else is wrong with it.

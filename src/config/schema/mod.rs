@@ -14,6 +14,7 @@ mod pacing;
 mod pool;
 mod postgres;
 mod puppet;
+mod tap;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
 pub(super) use postgres::{Encryption, Postgres, Role};
 pub(super) use puppet::{CaRole, PuppetCa, PuppetLoad, Puppetdb, Puppetserver};
+pub(super) use tap::{Dnstap, QueryLog};
 pub(super) use tls::Tls;
 
 /// The whole file.
@@ -83,6 +85,10 @@ pub(super) struct Server {
     pub(super) tcp: Tcp,
     /// Encrypted DNS; left out: none.
     pub(super) tls: Option<Tls>,
+    /// Queries and replies for a collector of dnstap; left out: none.
+    pub(super) dnstap: Option<Dnstap>,
+    /// Queries in the log; left out: none.
+    pub(super) query_log: Option<QueryLog>,
 }
 
 impl Default for Server {
@@ -102,6 +108,8 @@ impl Default for Server {
             first_round: Pause::from_millis(3000),
             tcp: Tcp::default(),
             tls: None,
+            dnstap: None,
+            query_log: None,
         }
     }
 }

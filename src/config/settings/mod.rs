@@ -92,15 +92,23 @@ pub struct Server {
     pub tcp: Tcp,
     /// `tls = {…}`; `None`: nobody is served encrypted.
     pub tls: Option<Tls>,
+    /// `dnstap = {…}`; `None`: nobody listens in.
+    pub dnstap: Option<Dnstap>,
+    /// `query-log = {…}`: one of so many queries is logged; `None`: none is.
+    pub query_log: Option<NonZeroU32>,
 }
 
 /// `[admin]`
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Admin {
     /// The control socket; `None`: nobody steers the server while it runs.
     pub socket: Option<PathBuf>,
     /// The address of the dashboard; `None`: there is none.
     pub http: Option<SocketAddr>,
+    /// The names by which browsers may ask there.
+    pub names: Vec<Name>,
+    /// The token that steers the server there; `None`: nothing does.
+    pub token_file: Option<Located<PathBuf>>,
 }
 
 /// `[guard]`
@@ -145,6 +153,15 @@ pub struct Tls {
     pub doh: Vec<SocketAddr>,
     /// Addresses for DNS over QUIC.
     pub doq: Vec<SocketAddr>,
+}
+
+/// `[server] dnstap`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dnstap {
+    /// The Unix socket of the collector.
+    pub socket: PathBuf,
+    /// One of so many queries is sent to it.
+    pub one_of: NonZeroU32,
 }
 
 /// Two PEM files that belong together. They are read again when they change.

@@ -20,7 +20,7 @@ use serde_spanned::Spanned;
 
 use super::schema::{self, File, Pacing};
 use super::settings::{
-    Admin, Config, Credentials, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile,
+    Admin, Config, Credentials, Dnstap, Guard, Located, Pool, RateLimit, Server, Tcp, Tls, ZoneFile,
 };
 use super::values::ShareText;
 use crate::report::{Code, Location, Problem, Report, SourceId};
@@ -32,7 +32,7 @@ pub(super) fn settle(file: File, folder: &Path, source: SourceId, report: &mut R
     let tables = file.check.keys().map(|name| name.span().start).collect();
     let mut settler = Settler { folder, source, tables, report };
     listen::refuse_twins(&file.server, &file.admin, source, settler.report);
-    let admin = settler.admin(&file.admin, &file.server);
+    let admin = settler.admin(file.admin, &file.server);
     let server = settler.server(file.server);
     let guard = settler.guard(file.guard);
     let zones = settler.zones(file.zone);
@@ -79,7 +79,7 @@ pub(super) fn defaults() -> String {
     let pool = [schema::PoolDefaults::default()];
     match toml::to_string(&Defaults {
         server: schema::Server::default(),
-        admin: schema::Admin { socket: Some(schema::Admin::usual_socket()), http: None },
+        admin: schema::Admin { socket: Some(schema::Admin::usual_socket()), ..schema::Admin::default() },
         guard: schema::Guard::default(),
         check,
         pool,
@@ -122,11 +122,13 @@ impl Settler<'_> {
         Located { value: self.folder.join(value), at }
     }
 
-    fn admin(&self, admin: &schema::Admin, server: &schema::Server) -> Admin {
+    fn admin(&self, admin: schema::Admin, server: &schema::Server) -> Admin {
         let socket = schema::Admin::socket(admin.socket.as_deref(), &server.state_dir);
         Admin {
             socket: socket.map(|path| self.folder.join(path)),
-            http: admin.http.as_ref().map(|addr| *addr.get_ref()),
+            http: admin.http.map(Spanned::into_inner),
+            names: admin.names.into_iter().map(|name| name.0).collect(),
+            token_file: admin.token_file.map(|path| self.path(path)),
         }
     }
 
@@ -152,6 +154,10 @@ impl Settler<'_> {
                 idle: server.tcp.idle.0,
             },
             tls: server.tls.map(|tls| self.tls(tls)),
+            dnstap: server
+                .dnstap
+                .map(|schema::Dnstap { socket, one_of }| Dnstap { socket: self.folder.join(socket), one_of }),
+            query_log: server.query_log.map(|log| log.one_of),
         }
     }
 

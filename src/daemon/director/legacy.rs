@@ -10,10 +10,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::agreements::Other;
+use super::history::History;
 use super::recents::Recents;
 use super::sighting::Sighting;
 use super::tales::Tale;
 use super::{Director, Stage};
+use crate::admin::journal::Entries;
 use crate::health::{Observed, Order, Stance};
 use crate::plan::{Member, Plan, Pool, Probe};
 use crate::snapshot::{Lineup, Mode, Outlook};
@@ -41,6 +43,10 @@ pub struct Legacy {
     pools: BTreeMap<String, Played>,
     /// Of DNS cookies, where they are its own.
     secrets: Vec<CookieSecret>,
+    pub(super) history: History,
+    /// What was counted.
+    #[serde(deserialize_with = "or_nothing")]
+    pub(super) entries: Entries,
 }
 
 /// What is known by one probe.
@@ -87,6 +93,12 @@ fn what_is_understood<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     Ok(all.into_iter().filter_map(|(key, value)| Some((key, serde_json::from_value(value).ok()?))).collect())
 }
 
+/// What cannot be read is nothing.
+fn or_nothing<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
 impl Director {
     /// All that another director has to know to go on from here.
     pub fn legacy(&self, now: Moment) -> Legacy {
@@ -105,6 +117,8 @@ impl Director {
                 Stage::Open(publisher) if self.makes_secrets() => publisher.current().secrets().to_vec(),
                 Stage::Open(_) | Stage::Rehearsal => Vec::new(),
             },
+            history: self.history.clone(),
+            entries: self.journal.entries(),
         }
     }
 

@@ -7,6 +7,7 @@
 mod account;
 mod agreements;
 mod guard;
+mod history;
 mod legacy;
 mod log;
 mod news;
@@ -29,13 +30,15 @@ use tokio::sync::watch;
 
 use super::cookies;
 use super::state::{Lease, State};
-use crate::health::{Guard, Observed, Pace, Vigil};
+use crate::admin::journal::Journal;
+use crate::health::{Guard, Observed, Pace, Reason, Vigil};
 use crate::plan::{MemberId, Plan, Pool};
 use crate::probe::Finding;
 use crate::snapshot::{Account, Compiler, Lineup, Publisher, Reader, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::account;
 use agreements::Agreements;
+use history::History;
 use news::{News, queues};
 use orders::Orders;
 use ramps::Ramps;
@@ -58,6 +61,7 @@ pub struct Director {
     tales: Vec<Tale>,
     /// The last verdicts of each probe.
     recents: Vec<Recents>,
+    history: History,
     agreements: Agreements,
     guard: Guard,
     /// Those whom their last verdict would have taken down, and who may not leave yet.
@@ -89,6 +93,8 @@ pub struct Director {
     vigil: Option<Vigil>,
     /// How many probes' verdicts are stale.
     stale: watch::Sender<usize>,
+    /// What is counted.
+    journal: Journal,
     /// How often something was published, or said of a pool anew.
     changes: watch::Sender<u64>,
 }
@@ -122,6 +128,7 @@ impl Director {
             sightings: vec![Sighting::NONE; plan.probes.len()],
             agreements: Agreements::new(&plan),
             tales: vec![Tale::default(); plan.probes.len()],
+            history: History::default(),
             recents: vec![Recents::default(); plan.probes.len()],
             guard: guard::guard(&plan),
             waiting: BTreeMap::new(),
@@ -142,6 +149,7 @@ impl Director {
             due: BTreeSet::new(),
             vigil: None,
             stale: watch::Sender::new(0),
+            journal: Journal::default(),
             changes: watch::Sender::new(0),
             plan,
         }
@@ -157,6 +165,8 @@ impl Director {
     /// Takes one verdict in; when to ask this member again. What follows is to be published.
     pub fn take(&mut self, id: ProbeId, finding: &Finding, now: Moment) -> Pace {
         self.hear(id, News::Prompt, now);
+        let check = &self.plan.probes[id.index()].check.name;
+        self.journal.verdict(check, finding.verdict.reason().map(Reason::as_str), finding.latency);
         self.recents[id.index()].note(finding, now.unix);
         let after = self.heed(id, finding, now);
         let before = self.sightings[id.index()].observed;
@@ -174,7 +184,10 @@ impl Director {
         let before = std::mem::replace(&mut sighting.observed, after);
         if before.as_str() != after.as_str() {
             sighting.since = Some(now.unix);
-            log::transition(&self.plan.probes[id.index()], before, after, finding);
+            let probe = &self.plan.probes[id.index()];
+            log::transition(probe, before, after, finding);
+            self.history.observed(probe, before, after, now.unix);
+            self.journal.transition(&probe.check.name, after.as_str());
             self.moved.push(id);
         }
         if before != after {
@@ -216,6 +229,11 @@ impl Director {
             Stage::Open(publisher) => Some(publisher.reader()),
             Stage::Rehearsal => None,
         }
+    }
+
+    /// What it counts.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Who of each pool is answered, by `PoolId`.
@@ -299,7 +317,10 @@ impl Director {
         let last = self.lineups[id.index()].clone();
         let lineup = self.lineup(id, Some(&last), now);
         if (&lineup.answered, lineup.mode) != (&last.answered, last.mode) {
-            log::lineup(&self.plan.pools[id.index()], &lineup, self.is_blind(id));
+            let pool = &self.plan.pools[id.index()];
+            log::lineup(pool, &lineup, self.is_blind(id));
+            self.history.turned(pool, last.mode, lineup.mode, now.unix);
+            self.journal.lineup(&pool.name.to_string(), &pool.record_type.to_string());
             self.began[id.index()] = now.unix;
         }
         let is_other = lineup != last;

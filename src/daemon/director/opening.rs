@@ -92,6 +92,10 @@ impl Director {
             self.began.push(goes_on.map_or(now.unix, |(known, _)| known.began()));
             if goes_on.is_none() {
                 log::lineup(pool, &lineup, self.is_blind(id));
+                if let Some(last) = &last {
+                    self.history.turned(pool, last.mode, lineup.mode, now.unix);
+                    self.journal.lineup(&pool.name.to_string(), &pool.record_type.to_string());
+                }
             }
             if last.as_ref() != Some(&lineup) {
                 changed.push(id);

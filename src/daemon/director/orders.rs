@@ -7,7 +7,7 @@ use hickory_proto::rr::RecordType;
 use super::{Director, log};
 use crate::health::{Consent, Draft, Order, Remark, Standing, Word};
 use crate::name::Name;
-use crate::plan::{MemberId, Plan, Whom};
+use crate::plan::{MemberId, Near, Plan, Whom};
 use crate::snapshot::{Lineup, Mode, Outlook};
 use crate::units::{Moment, PoolId};
 
@@ -41,12 +41,12 @@ pub struct Left {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Nobody is named so.
-    #[error("there is no member `{whom}`{}", meant(.near))]
+    #[error("there is no member `{whom}`{near}")]
     Nobody {
         /// What was said.
         whom: Whom,
         /// What there is that is like it.
-        near: Vec<String>,
+        near: Near,
     },
     /// It would be over before it began.
     #[error("the order would be over at once")]
@@ -245,12 +245,6 @@ impl Left {
     fn pool(&self) -> String {
         format!("`{}` ({})", self.pool, self.record_type)
     }
-}
-
-/// What is asked back when nobody is named so.
-fn meant(near: &[String]) -> String {
-    let quoted: Vec<String> = near.iter().map(|word| format!("`{word}`")).collect();
-    if quoted.is_empty() { String::new() } else { format!("; is it {}?", quoted.join(" or ")) }
 }
 
 fn pools_of(members: &[MemberId]) -> Vec<PoolId> {

@@ -10,6 +10,7 @@ use super::legacy::Legacy;
 use super::news::News;
 use super::tales::is_awaited;
 use super::{Director, Stage};
+use crate::admin::journal::Journal;
 use crate::daemon::state::{Lease, State};
 use crate::health::Observed;
 use crate::plan::Plan;
@@ -35,6 +36,7 @@ impl Director {
     pub fn inherit(heir: Heir, legacy: &Legacy, now: Moment) -> Self {
         let Heir { plan, compiler, findings, same } = heir;
         let mut director = Self::heir(plan, compiler, legacy);
+        director.journal = Journal::going_on(legacy.entries.clone());
         director.take_place(findings, &same, legacy, None, now);
         director
     }
@@ -47,6 +49,7 @@ impl Director {
         next.views = replace(&mut self.views, watch::Sender::new(Vec::new()));
         next.suspicion = replace(&mut self.suspicion, watch::Sender::new(false));
         next.stale = replace(&mut self.stale, watch::Sender::new(0));
+        next.journal = self.journal.clone();
         next.changes = replace(&mut self.changes, watch::Sender::new(0));
         let publisher = match replace(&mut self.stage, Stage::Rehearsal) {
             Stage::Open(publisher) => Some(publisher),
@@ -80,6 +83,7 @@ impl Director {
                 *recents = known.map(|known| known.recents.clone()).unwrap_or_default();
             });
         }
+        heir.history = legacy.history.clone();
         let probes = heir.plan.probes.iter().zip(&heir.sightings);
         let awaited = probes.filter(|(probe, seen)| is_awaited(probe) && seen.observed == Observed::Unknown);
         heir.unknown = awaited.count();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::news::News;
 use super::sighting::{Sighting, sight};
 use super::{Director, Refusal};
-use crate::admin::status::{self, Pool, Prober, Stray, Zone};
+use crate::admin::status::{self, Pool, Prober, Stray, Transition, Zone};
 use crate::health::{Level, Observed, Order, Reason};
 use crate::plan::{MemberId, Origin, Whom};
 use crate::snapshot::{Mode, Outlook};
@@ -28,6 +28,8 @@ pub struct View {
     pub origin: Arc<Origin>,
     /// Orders on members that are in no pool.
     pub strays: Vec<Stray>,
+    /// What changed last.
+    pub transitions: Vec<Transition>,
 }
 
 impl Director {
@@ -45,6 +47,7 @@ impl Director {
             ids: Vec::new(),
             origin: Arc::clone(&self.plan.origin),
             strays: self.orders.strays().map(|(member, order)| stray(member, order)).collect(),
+            transitions: self.history.told(),
         };
         for (id, _) in self.plan.pool_ids() {
             let members: Vec<MemberId> = self.ids(id).filter(&shown).collect();
@@ -102,6 +105,7 @@ impl Director {
             settled: lineup.outlook == Outlook::Settled,
             since: self.began[id.index()],
             min_live: pool.min_live.of(pool.members.len()),
+            size: pool.members.len(),
             answered: lineup.count(),
             ttl: lineup.most_kept(pool).map_or(pool.ttl, |most| pool.ttl.min(most)).seconds(),
             versions: self.agreements.told(id),

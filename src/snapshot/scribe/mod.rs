@@ -97,8 +97,8 @@ impl<'p> Scribe<'p> {
         Draft { record_type: record_type.into(), flags: AA, zone, ..Draft::default() }
     }
 
-    /// Adds the RRset of `id`, owned by the question or by `owner`; where nobody of a pool is answered and nobody may
-    /// believe that for long, adds that. False where neither is so: the zone's own NODATA says it.
+    /// Adds the RRset of `id`, owned by the question or by `owner`; where nobody of a pool is answered, adds that. False
+    /// where there is neither: the zone's own NODATA says it.
     fn push_rrset(
         &mut self,
         subject: Subject<'_>,
@@ -109,12 +109,12 @@ impl<'p> Scribe<'p> {
     ) -> bool {
         let rrset = self.answered(id, record_type);
         draft.fails_open |= rrset.fails_open();
+        draft.pool = self.sheet.pool(id, record_type).and_then(|pool| self.sheet.cell(pool));
         if rrset.len() == 0 {
-            let most = rrset.most();
-            if most.is_some() {
-                self.push_soa(subject.fixed, self.table.node(id).zone, most, draft);
+            if rrset.is_pool() {
+                self.push_soa(subject.fixed, self.table.node(id).zone, rrset.most(), draft);
             }
-            return most.is_some();
+            return rrset.is_pool();
         }
         let owner = owner.map_or(Owner::Question, Owner::Name);
         let rotates =

@@ -68,6 +68,11 @@ impl<'p> Answered<'p> {
         self.shown.len()
     }
 
+    /// Whether it is a pool's.
+    pub(super) const fn is_pool(&self) -> bool {
+        self.pool.is_some()
+    }
+
     /// Whether its pool fails open.
     pub(super) fn fails_open(&self) -> bool {
         self.pool.is_some_and(|(_, lineup)| lineup.mode == Mode::FailingOpen)

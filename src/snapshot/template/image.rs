@@ -25,6 +25,7 @@ pub(crate) struct Row<'a> {
     pub(crate) bytes: &'a [u8],
     /// How many of the bytes are the ring's.
     pub(crate) ring_len: u32,
+    /// Of the whole message: the question is one of them.
     pub(crate) counts: Counts,
 }
 
@@ -35,7 +36,9 @@ impl Answers {
         let bytes = (template.end - template.start) as usize;
         if size == 0 {
             let (at, len) = (template.start, bytes as u32);
-            self.images.push(Image { at, len, ring_len: 0, counts: template.counts });
+            let mut counts = template.counts;
+            counts += Counts::QUESTION;
+            self.images.push(Image { at, len, ring_len: 0, counts });
             template.image_count = 1;
             return;
         }
@@ -49,6 +52,7 @@ impl Answers {
         for first in 0..usize::from(size) {
             let (at, mut counts, places) =
                 (self.bytes.len() as u32, template.counts, Places::Run(first, window));
+            counts += Counts::QUESTION;
             let mut bytes = self.head(template).to_vec();
             for piece in self.ring(template, &places) {
                 bytes.extend_from_slice(piece.bytes);

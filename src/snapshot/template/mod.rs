@@ -12,9 +12,10 @@
 
 mod image;
 
+use super::cells::{Cell, Stub};
 use super::counts::Counts;
 use super::draw::{self, Order, Places, Stake};
-use super::flags::QR;
+use super::flags::{QR, RCODE};
 use super::wire::Records;
 use crate::units::ZoneId;
 use image::Image;
@@ -43,6 +44,8 @@ pub(crate) struct Template {
     pub(crate) record_type: u16,
     /// QR, AA and rcode.
     pub(crate) flags: u16,
+    /// What a reply with it is counted as.
+    pub(crate) cell: Stub,
     /// Records in each section, apart from the rings'.
     pub(crate) counts: Counts,
     /// How many bytes of the additional records, and how many records, a reply would be incomplete without: glue
@@ -110,6 +113,8 @@ pub(super) struct Draft {
     pub(super) stakes: Vec<Stake>,
     /// Whether a pool in it fails open.
     pub(super) fails_open: bool,
+    /// The cell of the pool whose members are answered.
+    pub(super) pool: Option<Cell>,
     /// Where a DNAME leads, in wire form; empty where it is none.
     pub(super) target: Vec<u8>,
     /// The zone whose SOA is in it.
@@ -153,6 +158,7 @@ impl Answers {
         let mut template = Template {
             record_type: draft.record_type,
             flags: QR | draft.flags,
+            cell: Stub::new(draft.flags & RCODE, draft.record_type, draft.pool),
             counts,
             required: draft.required,
             fails_open: draft.fails_open,

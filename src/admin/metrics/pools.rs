@@ -1,0 +1,131 @@
+//! Of pools and their members: who is answered, and why.
+
+use std::collections::HashMap;
+
+use prometheus_client::metrics::MetricType::{Counter, Gauge};
+
+use super::{Family, Sample, Value, View};
+use crate::admin::status::{Member, Mode, Observed, Pool};
+
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        name: "onstage_pool_members",
+        help: "How many members a pool has",
+        kind: Gauge,
+        draw: |view| pools(view, |pool| pool.members.len().into()),
+    },
+    Family {
+        name: "onstage_pool_live_members",
+        help: "How many of them are live",
+        kind: Gauge,
+        draw: |view| pools(view, |pool| pool.members.iter().filter(|member| member.live).count().into()),
+    },
+    Family {
+        name: "onstage_pool_answered_members",
+        help: "How many of them are answered",
+        kind: Gauge,
+        draw: |view| pools(view, |pool| pool.answered.into()),
+    },
+    Family {
+        name: "onstage_pool_min_live_members",
+        help: "With fewer live members than this the pool fails open",
+        kind: Gauge,
+        draw: |view| pools(view, |pool| pool.min_live.into()),
+    },
+    Family {
+        name: "onstage_pool_failing_open",
+        help: "Whether too few members are live: fail-open decides who is answered",
+        kind: Gauge,
+        draw: |view| pools(view, |pool| (pool.mode == Mode::FailingOpen).into()),
+    },
+    Family {
+        name: "onstage_pool_settled",
+        help: "Whether no change of a member is pending",
+        kind: Gauge,
+        draw: |view| pools(view, |pool| pool.settled.into()),
+    },
+    Family {
+        name: "onstage_pool_divided",
+        help: "Whether its members serve different code",
+        kind: Gauge,
+        draw: |view| pools(view, |pool| pool.versions.is_some().into()),
+    },
+    Family {
+        name: "onstage_pool_ttl_seconds",
+        help: "The TTL that its records leave with",
+        kind: Gauge,
+        draw: |view| pools(view, |pool| pool.ttl.into()),
+    },
+    Family {
+        name: "onstage_pool_changes",
+        help: "How often other members were answered than before",
+        kind: Counter,
+        draw: |view| {
+            let lineups = &view.counters.entries.lineups;
+            let count = |pool: &Pool| lineups.get(&pool.name).and_then(|types| types.get(&pool.record_type));
+            pools(view, |pool| count(pool).copied().unwrap_or_default().into())
+        },
+    },
+    Family {
+        name: "onstage_member_live",
+        help: "Whether a member may be answered: observed and order taken together",
+        kind: Gauge,
+        draw: |view| members(view, |member| member.live.into()),
+    },
+    Family {
+        name: "onstage_member_observed_up",
+        help: "Whether its probes say that it can serve",
+        kind: Gauge,
+        draw: |view| members(view, |member| (member.observed == Observed::Up).into()),
+    },
+    Family {
+        name: "onstage_member_answered_ratio",
+        help: "How much of its usual part it gets in answers; 0: it is not answered",
+        kind: Gauge,
+        draw: |view| members(view, |member| (f64::from(member.answered) / 100.0).into()),
+    },
+    Family {
+        name: "onstage_member_drained",
+        help: "Whether an operator has drained it",
+        kind: Gauge,
+        draw: |view| members(view, |member| is_ordered(member, "drain").into()),
+    },
+    Family {
+        name: "onstage_member_forced",
+        help: "Whether an operator has forced it",
+        kind: Gauge,
+        draw: |view| members(view, |member| is_ordered(member, "force").into()),
+    },
+];
+
+fn is_ordered(member: &Member, word: &str) -> bool {
+    member.order.as_ref().is_some_and(|order| order.word == word)
+}
+
+/// One of each pool.
+fn pools(view: &View, value: impl Fn(&Pool) -> Value) -> Vec<Sample> {
+    let sample = |pool: &Pool| {
+        Sample::new([("pool", pool.name.as_str()), ("type", pool.record_type.as_str())], value(pool))
+    };
+    view.status.pools.iter().map(sample).collect()
+}
+
+/// One of each member. No two of a pool have the same labels: who shares its name with another is told by its record, too.
+fn members(view: &View, value: impl Fn(&Member) -> Value) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for pool in &view.status.pools {
+        let mut namesakes: HashMap<&str, usize> = HashMap::new();
+        for member in &pool.members {
+            *namesakes.entry(&member.label).or_default() += 1;
+        }
+        for member in &pool.members {
+            let name = match namesakes.get(member.label.as_str()) {
+                Some(1) => member.label.clone(),
+                _ => format!("{} ({})", member.label, member.record),
+            };
+            let labels = [("pool", pool.name.as_str()), ("type", &pool.record_type), ("member", &name)];
+            samples.push(Sample::new(labels, value(member)));
+        }
+    }
+    samples
+}

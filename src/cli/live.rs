@@ -1,0 +1,72 @@
+//! `onstage check --live`: what only the network can tell. Each member is probed once, and each zone's delegation asked for.
+
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::parent::{Way, delegation, resolver};
+use super::say;
+use crate::daemon::{Loaded, Network};
+use crate::health::Verdict;
+use crate::plan::{Plan, Probe};
+use crate::probe::Finding;
+use crate::probe::schedule::Ask;
+use crate::units::ProbeId;
+
+/// Probes at once.
+const AT_ONCE: usize = 32;
+/// Where servers of zones listen (RFC 1035 §4.2).
+const DNS: u16 = 53;
+
+/// Tells it; whether nothing of it is known to be wrong.
+pub(super) fn run(loaded: &Loaded, runtime: &Runtime) -> bool {
+    let findings = runtime.block_on(probe_all(&loaded.plan, &loaded.network));
+    for (probe, finding) in loaded.plan.probes.iter().zip(&findings) {
+        say(&told(probe, finding));
+    }
+    let pass = findings.iter().all(|finding| finding.verdict == Verdict::Pass);
+    runtime.block_on(delegations(&loaded.plan)) && pass
+}
+
+/// What each probe finds, by `ProbeId`.
+async fn probe_all(plan: &Plan, network: &Arc<Network>) -> Vec<Finding> {
+    let (room, mut probing) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
+    for id in 0..plan.probes.len() as u32 {
+        let (room, network) = (Arc::clone(&room), Arc::clone(network));
+        probing.spawn(async move {
+            let _room = room.acquire().await; // it is never closed
+            (id, network.ask(ProbeId(id)).await)
+        });
+    }
+    let mut found = probing.join_all().await;
+    found.sort_by_key(|&(id, _)| id);
+    found.into_iter().map(|(_, finding)| finding).collect()
+}
+
+fn told(probe: &Probe, finding: &Finding) -> String {
+    let verdict = match finding.verdict {
+        Verdict::Pass => "pass".to_owned(),
+        Verdict::Fail(reason) => format!("fail: {reason}: {}", finding.detail),
+        Verdict::Leaving(reason) => format!("leaving: {reason}: {}", finding.detail),
+    };
+    let took = finding.latency.as_secs_f64() * 1e3;
+    format!("probe {} {}: {verdict} ({took:.1} ms)", probe.check.name, probe.target)
+}
+
+/// Tells how each zone is delegated; whether none is known to be wrong.
+async fn delegations(plan: &Plan) -> bool {
+    let config = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let Some(resolver) = resolver(&config) else {
+        say("delegations could not be asked for: /etc/resolv.conf names no resolver");
+        return true;
+    };
+    let mut is_sound = true;
+    for zone in &plan.zones {
+        let delegation = delegation(zone, Way { resolver, port: DNS }).await;
+        say(&format!("zone {}: {delegation}", zone.origin));
+        is_sound &= !delegation.is_wrong();
+    }
+    is_sound
+}
