@@ -23,6 +23,10 @@ puppet:
     cargo build --release
     tests/puppet/run
 
+# The Debian package, built, installed, asked and removed (root)
+package:
+    tests/package/run
+
 # The whole gate
 ci:
     .ci/run

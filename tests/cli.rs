@@ -52,11 +52,16 @@ impl Site {
 
     /// `onstage serve`, once it has said that it is ready.
     fn serve(&self, wrapper: &str) -> Serving {
+        self.serve_as(wrapper, "")
+    }
+
+    fn serve_as(&self, wrapper: &str, flags: &str) -> Serving {
         let notify = self.folder.path().join("notify");
         let _ = std::fs::remove_file(&notify);
         let socket = UnixDatagram::bind(&notify).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let words = format!("{wrapper} exec {} serve -c {}", env!("CARGO_BIN_EXE_onstage"), self.config());
+        let words =
+            format!("{wrapper} exec {} serve -c {} {flags}", env!("CARGO_BIN_EXE_onstage"), self.config());
         let mut command = Command::new("sh");
         command
             .args(["-c", &words])
@@ -229,6 +234,40 @@ fn it_says_when_it_is_ready_and_ends_well() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert!(stderr(&output).contains(&format!("stopping signal=\"SIG{signal}\"")), "{}", stderr(&output));
     }
+}
+
+#[test]
+fn it_gives_signs_of_life_as_often_as_is_wanted() {
+    let site = Site::new("");
+    let serving = site.serve("WATCHDOG_USEC=200000 WATCHDOG_PID=1");
+    for _ in 0..5 {
+        assert_eq!(hear(&serving.socket), "WATCHDOG=1\n");
+    }
+}
+
+#[test]
+fn each_line_of_the_log_is_an_object_where_that_is_wanted() {
+    let site = Site::new("");
+    let output = site.serve_as("", "--log json").end("TERM");
+    let lines: Vec<serde_json::Value> =
+        stderr(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(said, ["answering", "stopping"]);
+    assert_eq!((&lines[0]["zones"], &lines[1]["signal"]), (&1.into(), &"SIGTERM".into()));
+    assert!(lines.iter().all(|line| line["level"] == "INFO" && line["timestamp"].is_string()), "{lines:?}");
+}
+
+#[test]
+fn the_log_goes_to_standard_error_where_no_journal_is() {
+    if Path::new("/run/systemd/journal/socket").exists() {
+        eprintln!("SKIPPED: there is a journal here");
+        return;
+    }
+    let site = Site::new("");
+    let told = stderr(&site.serve_as("", "--log journal").end("TERM"));
+    assert!(told.contains("cannot reach journald") && told.contains("answering"), "{told}");
+    let told = stderr(&site.serve_as("ONSTAGE_LOG=warn", "").end("TERM"));
+    assert_eq!(told, "", "nothing is worth a warning");
 }
 
 #[test]

@@ -158,6 +158,12 @@ fn every_key_has_its_effect() {
         (trust.server_name.as_deref(), &*trust.ca_file.as_ref().unwrap().value),
         (Some("db"), Path::new("/etc/onstage/ca.pem"))
     );
+    let credentials = trust.credentials.as_ref().unwrap();
+    assert_eq!(
+        (trust.verify, &*credentials.certificate.value),
+        (Verify::Chain, Path::new("/etc/onstage/db.crt"))
+    );
+    assert_eq!(credentials.key.value, Path::new("/etc/onstage/db.key"));
     let Kind::Exec(exec) = &config.checks["plug-in"].kind else { panic!("{:?}", config.checks["plug-in"]) };
     assert_eq!(exec.program.value, Path::new("/etc/onstage/plugins/check_http"));
     assert_eq!(

@@ -17,6 +17,7 @@ mod architecture;
 mod cli;
 mod config;
 mod counts;
+mod docs;
 mod encrypted;
 mod exec;
 mod fixtures;

@@ -255,7 +255,7 @@ impl ExtendedError {
 
     const fn text(self) -> &'static str {
         match self {
-            Self::FailsOpen => "fail-open: too few members are live",
+            Self::FailsOpen => "too few members are live",
             Self::Prohibited | Self::NotAuthoritative | Self::NotSupported => "",
         }
     }

@@ -6,6 +6,8 @@ mod control;
 mod delegation;
 mod explain;
 mod live;
+mod log;
+mod manual;
 mod orders;
 mod parent;
 mod probe;
@@ -53,9 +55,9 @@ pub fn run() -> ExitCode {
         }
     };
     match words.command {
-        Command::Serve { config, takeover } => {
+        Command::Serve { config, takeover, log } => {
             let entrance = if takeover { Entrance::Takeover } else { Entrance::First };
-            serve::run(&config.path, entrance)
+            serve::run(&config.path, entrance, log)
         }
         Command::Check { config, live, defaults } => check::run(&config.path, live, defaults),
         Command::Probe { config, what } => probe::run(&config.path, what.as_deref()),
@@ -70,7 +72,7 @@ pub fn run() -> ExitCode {
         Command::Delegation { config } => delegation::run(&config.path),
         Command::Demo { once } => demo::run(once),
         Command::Completions { shell } => completions(shell),
-        Command::Man => man(),
+        Command::Man { page } => manual::run(page),
     }
 }
 
@@ -81,13 +83,6 @@ fn completions(shell: clap_complete::Shell) -> ExitCode {
         script.write_registration(COMPLETE, "onstage", "onstage", "onstage", &mut std::io::stdout())
     });
     if matches!(written, Some(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::from(NO) }
-}
-
-fn man() -> ExitCode {
-    match words::man(&mut std::io::stdout()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(NO),
-    }
 }
 
 /// Loads a config; what is wrong or worth a look goes to standard error.

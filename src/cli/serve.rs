@@ -1,18 +1,22 @@
 //! `onstage serve`
 
-use std::io::IsTerminal;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
-use tracing_subscriber::EnvFilter;
 
+use super::log::{self, Log};
 use super::{NO, complain, loaded};
 use crate::admin::{Refused, Reloaded};
 use crate::daemon::{Daemon, Loaded, StartError, TakeoverError, activated, find_running};
+
+/// The flag that makes a process take over.
+const TAKEOVER: &str = "--takeover";
 
 /// Whether a server that runs already is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +27,12 @@ pub(super) enum Entrance {
     Takeover,
 }
 
-pub(super) fn run(path: &Path, entrance: Entrance) -> ExitCode {
+pub(super) fn run(path: &Path, entrance: Entrance, log: Log) -> ExitCode {
     let loaded = match loaded(path) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    log_to_stderr();
+    log::start(log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return refuse(&format!("cannot start: {e}")),
@@ -50,6 +54,7 @@ async fn serve(loaded: Loaded, entrance: Entrance) -> Result<(), TakeoverError> 
     let mut terminate = signals(SignalKind::terminate())?;
     let mut interrupt = signals(SignalKind::interrupt())?;
     let mut hangup = signals(SignalKind::hangup())?;
+    let mut relieve = signals(SignalKind::user_defined2())?;
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -65,6 +70,9 @@ async fn serve(loaded: Loaded, entrance: Entrance) -> Result<(), TakeoverError> 
         }
     };
     tell_ready(entrance);
+    if let Some(within) = watchdog() {
+        tokio::spawn(daemon.pulse().feed(within, || tell(NotifyState::Watchdog)));
+    }
     loop {
         tokio::select! {
             signal = &mut stop => {
@@ -74,6 +82,7 @@ async fn serve(loaded: Loaded, entrance: Entrance) -> Result<(), TakeoverError> 
             }
             () = daemon.succeeded() => break,
             _ = hangup.recv() => drop(tokio::spawn(reload(Arc::clone(&daemon)))),
+            _ = relieve.recv() => drop(tokio::spawn(start_successor())),
         }
     }
     daemon.stop().await;
@@ -105,6 +114,26 @@ fn tell_ready(entrance: Entrance) {
     };
 }
 
+/// Starts the program as it is on disk now, with the words that this process was started with, so that it takes over. As a
+/// child of this one it belongs to the same service.
+async fn start_successor() {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let takeover = OsString::from(TAKEOVER);
+    if !words.contains(&takeover) {
+        words.push(takeover);
+    }
+    let Some((program, words)) = words.split_first() else { return };
+    match tokio::process::Command::new(program).args(words).spawn() {
+        Ok(mut successor) => {
+            info!(pid = successor.id(), "a successor was started");
+            if let Ok(status) = successor.wait().await {
+                error!(%status, "the successor has ended: this process goes on");
+            }
+        }
+        Err(e) => error!(program = %program.display(), %e, "cannot start a successor"),
+    }
+}
+
 /// As `onstage reload`, and what comes of it goes to the log.
 async fn reload(daemon: Arc<Daemon>) {
     daemon.renew().await;
@@ -118,11 +147,14 @@ async fn reload(daemon: Arc<Daemon>) {
     }
 }
 
-fn log_to_stderr() {
-    // They write a line for whatever a client does wrong.
-    let usual = || EnvFilter::new("info,h2=error,h3=error,quinn=error");
-    let filter = EnvFilter::try_from_env("ONSTAGE_LOG").unwrap_or_else(|_| usual());
-    let logs =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    logs.with_ansi(std::io::stderr().is_terminal()).init();
+/// How often the service manager wants a sign of life. (Not by `sd_notify`, which looks at `WATCHDOG_PID`: a process that
+/// took the service over is another one.)
+fn watchdog() -> Option<Duration> {
+    let within = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
+    (within > 0).then(|| Duration::from_micros(within))
+}
+
+/// Tells the service manager something, wherever there is one; it may take its time to listen.
+fn tell(state: NotifyState<'static>) {
+    tokio::task::spawn_blocking(move || sd_notify::notify(&[state]));
 }

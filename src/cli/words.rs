@@ -1,13 +1,15 @@
-//! The one table of commands and flags: help, completions and the man page all come from it.
+//! The one table of commands and flags: help, completions and onstage(1) all come from it.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::{ArgValueCompleter, Shell};
 
 use super::complete;
+use super::log::Log;
+use super::manual::Page;
 use crate::health::Remark;
 use crate::plan::Whom;
 use crate::report::Colour;
@@ -26,7 +28,7 @@ pub(super) struct Words {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve: probe the members, answer queries. Ready (`sd_notify`) once it answers; SIGHUP reads config, zones and
-    /// certificates again, SIGTERM and SIGINT end it
+    /// certificates again; SIGUSR2 starts the program anew, which takes over; SIGTERM and SIGINT end it
     Serve {
         #[command(flatten)]
         config: ConfigFlag,
@@ -34,6 +36,9 @@ pub(super) enum Command {
         /// knows. It answers until this one does; without one, this is as without the flag
         #[arg(long)]
         takeover: bool,
+        /// Where the log goes, and in which form; `ONSTAGE_LOG` says what is told ("info", "warn", "debug")
+        #[arg(long, value_name = "FORM", default_value = "auto")]
+        log: Log,
     },
     /// Tell everything that is wrong with the config and its zones
     Check {
@@ -121,8 +126,12 @@ pub(super) enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page, roff
-    Man,
+    /// Print a page of the manual, roff: `onstage man onstage.toml | man -l -`
+    Man {
+        /// The page
+        #[arg(default_value = "onstage")]
+        page: Page,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -196,61 +205,14 @@ impl When {
     }
 }
 
-/// Writes the manual page: the command, then each of its words.
-pub(super) fn man(to: &mut impl io::Write) -> io::Result<()> {
-    let command = Words::command();
-    let man = clap_mangen::Man::new(command.clone());
-    man.render_title(to)?;
-    man.render_name_section(to)?;
-    man.render_synopsis_section(to)?;
-    man.render_description_section(to)?;
-    for word in command.get_subcommands() {
-        let mut word = word.clone().bin_name(format!("onstage {}", word.get_name()));
-        word.build();
-        let heading = word.get_name().to_uppercase();
-        writeln!(to, ".SH \"{heading}\"")?;
-        writeln!(to, "{}", word.get_about().map(ToString::to_string).unwrap_or_default())?;
-        let word = clap_mangen::Man::new(word);
-        word.render_synopsis_section(to)?;
-        word.render_options_section(to)?;
-    }
-    to.write_all(EXIT_STATUS.as_bytes())
-}
-
-const EXIT_STATUS: &str = r#".SH "EXIT STATUS"
-.TP
-0
-Everything is fine.
-.TP
-1
-The answer is no: a member did not pass, the server could not start.
-.TP
-64
-The words on the command line make no sense.
-.TP
-78
-The config or a zone file makes no sense.
-"#;
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]
     fn the_table_is_sound() {
         Words::command().debug_assert();
-    }
-
-    #[test]
-    fn every_word_and_flag_is_in_the_manual() {
-        let mut page = Vec::new();
-        man(&mut page).unwrap();
-        let page = String::from_utf8(page).unwrap().replace(r"\-", "-");
-        for word in Words::command().get_subcommands() {
-            assert!(page.contains(&word.get_name().to_uppercase()), "{}", word.get_name());
-            for flag in word.get_arguments().filter_map(clap::Arg::get_long) {
-                assert!(page.contains(&format!("--{flag}")), "{flag}");
-            }
-        }
     }
 }

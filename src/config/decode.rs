@@ -56,15 +56,35 @@ struct Pass {
     report: RefCell<Report>,
     /// Where unknown keys stand that were reported.
     unknown: RefCell<BTreeSet<usize>>,
-    /// Values that do not fit, by where they start and end.
-    unfit: RefCell<BTreeSet<(usize, usize)>>,
+    /// Values that do not fit.
+    unfit: RefCell<BTreeSet<Place>>,
+}
+
+/// Which value: where it starts and ends, and whether it is an array, since `[[pool]]` is both the place of all pools and of
+/// the first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    start: usize,
+    end: usize,
+    is_array: bool,
+}
+
+impl Place {
+    fn of(value: &Spanned<DeValue<'_>>) -> Self {
+        Self { is_array: matches!(value.get_ref(), DeValue::Array(_)), ..value.span().into() }
+    }
+}
+
+impl From<Range<usize>> for Place {
+    fn from(span: Range<usize>) -> Self {
+        Self { start: span.start, end: span.end, is_array: false }
+    }
 }
 
 impl Pass {
     /// Reports an error and marks the value it is about. False: nothing new, so that reading again is no use.
     fn note(&self, e: &Misfit) -> bool {
-        let span = e.span.clone().unwrap_or(0..0);
-        if !self.unfit.borrow_mut().insert((span.start, span.end)) {
+        if !self.unfit.borrow_mut().insert(e.place()) {
             return false;
         }
         if let Some(problem) = e.problem(self.source) {
@@ -73,8 +93,8 @@ impl Pass {
         true
     }
 
-    fn is_unfit(&self, span: &Range<usize>) -> bool {
-        self.unfit.borrow().contains(&(span.start, span.end))
+    fn is_unfit(&self, value: &Spanned<DeValue<'_>>) -> bool {
+        self.unfit.borrow().contains(&Place::of(value))
     }
 
     fn unknown_key(&self, key: &Spanned<DeString<'_>>, known: &'static [&'static str]) {
@@ -103,7 +123,7 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k &'k st
 #[derive(Debug)]
 struct Misfit {
     what: What,
-    span: Option<Range<usize>>,
+    place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -115,13 +135,23 @@ enum What {
 }
 
 impl Misfit {
-    fn at(mut self, span: Range<usize>) -> Self {
-        self.span.get_or_insert(span);
+    fn at(mut self, value: &Spanned<DeValue<'_>>) -> Self {
+        self.place.get_or_insert_with(|| Place::of(value));
         self
     }
 
+    fn at_key(mut self, key: &Spanned<DeString<'_>>) -> Self {
+        self.place.get_or_insert_with(|| key.span().into());
+        self
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone().unwrap_or_else(|| (0..0).into())
+    }
+
     fn problem(&self, source: SourceId) -> Option<Problem> {
-        let at = Location { source, span: self.span.clone().unwrap_or(0..0) };
+        let place = self.place();
+        let at = Location { source, span: place.start..place.end };
         match &self.what {
             What::Value(why) => Some(Problem::error(Code::ConfigBadValue, at, why.clone())),
             What::Missing(key) => {
@@ -136,11 +166,11 @@ impl Misfit {
 
 impl de::Error for Misfit {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { what: What::Value(message.to_string()), span: None }
+        Self { what: What::Value(message.to_string()), place: None }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { what: What::Missing(field), span: None }
+        Self { what: What::Missing(field), place: None }
     }
 }
 
@@ -186,7 +216,7 @@ impl<'a> Decoder<'a> {
         for (key, value) in table {
             match known {
                 Some(known) if !known.contains(&&**key.get_ref()) => self.pass.unknown_key(key, known),
-                _ if self.pass.is_unfit(&value.span()) => {}
+                _ if self.pass.is_unfit(value) => {}
                 _ => entries.push((key, value)),
             }
         }
@@ -197,9 +227,8 @@ impl<'a> Decoder<'a> {
     /// A missing key is no news where its value was there and did not fit.
     fn told(self, table: &DeTable<'_>, mut e: Misfit) -> Misfit {
         if let What::Missing(missing) = e.what {
-            let there = table
-                .iter()
-                .any(|(key, value)| key.get_ref() == missing && self.pass.is_unfit(&value.span()));
+            let there =
+                table.iter().any(|(key, value)| key.get_ref() == missing && self.pass.is_unfit(value));
             if there {
                 e.what = What::Told;
             }
@@ -212,7 +241,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.visit(visitor).map_err(|e| e.at(self.value.span()))
+        self.visit(visitor).map_err(|e| e.at(self.value))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -226,7 +255,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         }
         let DeValue::Table(table) = self.value.get_ref() else { return self.deserialize_any(visitor) };
         let decoded = visitor.visit_map(self.entries(table, Some(fields)));
-        decoded.map_err(|e| self.told(table, e).at(self.value.span()))
+        decoded.map_err(|e| self.told(table, e).at(self.value))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
@@ -238,7 +267,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         _: &'static str,
         visitor: V,
     ) -> Result<V::Value, Misfit> {
-        visitor.visit_newtype_struct(self).map_err(|e| e.at(self.value.span()))
+        visitor.visit_newtype_struct(self).map_err(|e| e.at(self.value))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -250,7 +279,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         let DeValue::String(word) = self.value.get_ref() else { return self.deserialize_any(visitor) };
         let unknown = || format!("`{word}` is none of: {}", variants.join(", "));
         let word: StrDeserializer<'_, Misfit> = (**word).into_deserializer();
-        visitor.visit_enum(word).map_err(|_| Misfit::custom(unknown()).at(self.value.span()))
+        visitor.visit_enum(word).map_err(|_| Misfit::custom(unknown()).at(self.value))
     }
 
     serde::forward_to_deserialize_any! {
@@ -278,9 +307,9 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
         while let Some(value) = self.items.pop_front() {
-            if !self.pass.is_unfit(&value.span()) {
+            if !self.pass.is_unfit(value) {
                 let item = seed.deserialize(Decoder { value, pass: self.pass });
-                return item.map(Some).map_err(|e| e.at(value.span()));
+                return item.map(Some).map_err(|e| e.at(value));
             }
         }
         Ok(None)
@@ -300,14 +329,12 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
         let Some((key, value)) = self.rest.pop() else { return Ok(None) };
         self.value = Some(value);
-        seed.deserialize(Key(key)).map(Some).map_err(|e| e.at(key.span()))
+        seed.deserialize(Key(key)).map(Some).map_err(|e| e.at_key(key))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
         match self.value.take() {
-            Some(value) => {
-                seed.deserialize(Decoder { value, pass: self.pass }).map_err(|e| e.at(value.span()))
-            }
+            Some(value) => seed.deserialize(Decoder { value, pass: self.pass }).map_err(|e| e.at(value)),
             None => Err(Misfit::custom("a value without a key")),
         }
     }

@@ -12,6 +12,7 @@ mod decode;
 mod identity;
 mod password;
 mod pem;
+pub mod reference;
 mod schema;
 mod settings;
 mod settle;

@@ -20,6 +20,7 @@ use super::clock::Clock;
 use super::day::Turn;
 use super::director::{Director, Heir, Kept, Legacy};
 use super::keeper::Edition;
+use super::pulse::Beat;
 use super::steering::Command;
 use super::{WAITING_VERDICTS, cookies};
 use crate::health::Observed;
@@ -48,12 +49,15 @@ pub struct Inbox {
     pub(super) answers: mpsc::Receiver<SocketAddr>,
     /// What is to become of the director itself.
     pub(super) turns: mpsc::Receiver<Turn>,
+    /// Whether it is there at all.
+    pub(super) beats: mpsc::Receiver<Beat>,
 }
 
 impl Inbox {
     /// Of a director that probes alone tell something.
     pub fn of_events(events: mpsc::Receiver<Event>) -> Self {
-        Self { events, commands: mpsc::channel(1).1, answers: mpsc::channel(1).1, turns: mpsc::channel(1).1 }
+        let (commands, answers) = (mpsc::channel(1).1, mpsc::channel(1).1);
+        Self { events, commands, answers, turns: mpsc::channel(1).1, beats: mpsc::channel(1).1 }
     }
 }
 
@@ -126,6 +130,7 @@ impl Direction {
                 () = stop.cancelled() => return None,
                 Some(event) = self.inbox.events.recv() => self.take(event),
                 Some(command) = self.inbox.commands.recv() => self.carry_out(command),
+                Some(beat) = self.inbox.beats.recv() => beat.answer(),
                 Some(_guard) = self.inbox.answers.recv() => self.director.vouched(self.clock.now()),
                 Some(turn) = self.inbox.turns.recv() => return Some(turn),
                 () = sleep(wake.unwrap_or_default()), if wake.is_some() => self.wake(),

@@ -22,6 +22,7 @@ mod load;
 mod marks;
 mod network;
 mod passing;
+mod pulse;
 mod reload;
 mod renew;
 mod start;
@@ -58,6 +59,7 @@ pub use director::{Director, Effect, Kept, Left, Refusal, View};
 pub use keeper::Edition;
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
+pub use pulse::Pulse;
 pub use reload::ReloadError;
 pub use state::{Lease, Read, State, StateFile};
 pub use steering::{Durable, Steering, SteeringError};
@@ -151,6 +153,11 @@ impl Daemon {
     /// The way to give orders while it runs.
     pub fn steering(&self) -> Steering {
         self.works.steering.clone()
+    }
+
+    /// Whether who directs it is there.
+    pub fn pulse(&self) -> Pulse {
+        self.works.pulse.clone()
     }
 
     /// Of how many probes nothing was heard for so long that their verdicts are stale.

@@ -14,6 +14,7 @@ use super::clock::{Clock, unix_now, unix_time};
 use super::direction::{self, Direction, Inbox};
 use super::director::Director;
 use super::keeper::Keeper;
+use super::pulse::Pulse;
 use super::state::{Read, State, StateFile};
 use super::steering::Steering;
 use super::works::{Reins, Works, post_guards};
@@ -103,10 +104,12 @@ impl Begun {
         let (suspicion, changes) = (director.suspicion(), director.changes());
         let journal = director.journal().clone();
         let answers = post_guards(plan, ask, suspicion.clone(), &watch);
-        let inbox = Inbox { events, commands, answers, turns: taken };
+        let (pulse, beats) = Pulse::new();
+        let inbox = Inbox { events, commands, answers, turns: taken, beats };
         let direction = Direction::new(director, inbox, clock).with_secrets_for(secret_left);
         let direction = day::start(direction, schedule, keeper, stop.clone())?;
-        let reins = Reins { views, stale, suspicion, changes, journal, steering, turns, direction, started };
+        let reins =
+            Reins { views, stale, suspicion, changes, journal, pulse, steering, turns, direction, started };
         let works = Works::new(plan, servers, reins, watch, stop.clone());
         Works::let_in(&works, doors)?;
         Ok(Daemon { works, _end: stop.drop_guard() })

@@ -13,6 +13,7 @@ use tracing::error;
 use super::day::{Told, Turn};
 use super::director::Director;
 use super::face::{Face, Ledger};
+use super::pulse::Pulse;
 use super::renew::Renewal;
 use super::steering::Steering;
 use crate::admin::journal::Journal;
@@ -32,6 +33,7 @@ pub(super) struct Works {
     pub(super) suspicion: watch::Receiver<bool>,
     pub(super) changes: watch::Receiver<u64>,
     pub(super) ledger: Ledger,
+    pub(super) pulse: Pulse,
     /// When the server was started, be it in another process, in seconds of Unix time.
     pub(super) started: u32,
     /// The way to the director, for whoever changes what it directs.
@@ -81,6 +83,7 @@ pub(super) struct Reins {
     pub(super) suspicion: watch::Receiver<bool>,
     pub(super) changes: watch::Receiver<u64>,
     pub(super) journal: Journal,
+    pub(super) pulse: Pulse,
     pub(super) steering: Steering,
     pub(super) turns: mpsc::Sender<Turn>,
     pub(super) direction: oneshot::Receiver<()>,
@@ -100,7 +103,8 @@ impl Works {
         watch: CancellationToken,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let Reins { views, stale, suspicion, changes, journal, steering, turns, direction, started } = reins;
+        let Reins { views, stale, suspicion, changes, journal, pulse, steering, turns, direction, started } =
+            reins;
         let ledger = Ledger { queries: servers.counter(), journal };
         let addrs = Mutex::new(servers.local_addrs());
         let mut running = Running {
@@ -118,6 +122,7 @@ impl Works {
             suspicion,
             changes,
             ledger,
+            pulse,
             started,
             turns,
             running: tokio::sync::Mutex::new(running),

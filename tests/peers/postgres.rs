@@ -10,7 +10,7 @@ use onstage::daemon::{Daemon, Loaded};
 use onstage::health::{Reason, Verdict};
 use onstage::probe::schedule::Ask;
 use onstage::units::ProbeId;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, DnType, KeyPair};
 
 use super::cluster::{Cluster, programs};
 use crate::harness::{load_site, query, receive};
@@ -22,10 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const NAME: &str = "db.example.org";
 
 const HBA: &str = "host all onstage,crowd 127.0.0.0/8 scram-sha-256\nhost all old 127.0.0.0/8 md5\n\
-                   host all plain 127.0.0.0/8 password\nhost all free 127.0.0.0/8 trust\n";
+                   host all plain 127.0.0.0/8 password\nhost all free 127.0.0.0/8 trust\n\
+                   hostssl all proven 127.0.0.0/8 cert\n";
 const ROLES: &str = "set password_encryption = 'scram-sha-256';\
                      create role onstage login password 'hunter2'; create role plain login password 'hunter2';\
-                     create role crowd login password 'hunter2' connection limit 0; create role free login;\
+                     create role proven login; create role crowd login password 'hunter2' connection limit 0; create role free login;\
                      set password_encryption = 'md5'; create role old login password 'hunter2'";
 
 fn fail(reason: Reason) -> Verdict {
@@ -38,8 +39,11 @@ async fn each_login_has_its_verdict() {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new([NAME.to_owned()]).unwrap().self_signed(&key).unwrap().pem();
     let other = onstage::demo::SiteCa::new("Another CA").unwrap().pem();
-    let settings = "ssl = on\nssl_cert_file = 'tls.crt'\nssl_key_file = 'tls.key'\n";
-    let files = [("tls.crt", certificate.as_str()), ("tls.key", &key.serialize_pem())];
+    let settings =
+        "ssl = on\nssl_cert_file = 'tls.crt'\nssl_key_file = 'tls.key'\nssl_ca_file = 'clients.pem'\n";
+    let (proof, proof_key, clients) = proof_of("proven");
+    let files =
+        [("tls.crt", certificate.as_str()), ("tls.key", &key.serialize_pem()), ("clients.pem", &clients)];
     let server = Cluster::primary(&programs, HBA, settings, &files);
     server.execute(&programs, ROLES);
     let (secret, wrong) = (", password-file = \"secret\"", ", password-file = \"wrong\"");
@@ -63,10 +67,19 @@ async fn each_login_has_its_verdict() {
         ("plain", format!("{secret}{tls}"), Verdict::Pass),
         ("plain", format!("{wrong}{tls}"), fail(Reason::Login)),
         ("free", String::new(), Verdict::Pass),
+        ("proven", format!("{tls}, client-cert = \"own.crt\", client-key = \"own.key\""), Verdict::Pass),
+        ("proven", tls.to_owned(), fail(Reason::Login)),
+        ("onstage", format!("{secret}{tls}, server-name = \"other\", verify = \"ca\""), Verdict::Pass),
         ("crowd", secret.to_owned(), fail(Reason::Overloaded)),
         ("nobody", secret.to_owned(), fail(Reason::Login)),
     ] {
-        let files = [("ca.pem", certificate.as_str()), ("rogue.pem", &other), ("wrong", "hunter3\n")];
+        let files = [
+            ("ca.pem", certificate.as_str()),
+            ("rogue.pem", &other),
+            ("wrong", "hunter3\n"),
+            ("own.crt", &proof),
+            ("own.key", &proof_key),
+        ];
         let site = site_with(server.addr, PATIENT, &format!(", user = \"{user}\"{keys}"), &files);
         let finding = probe(&site).await;
         assert_eq!(finding.verdict, expected, "{user}{keys}: {}", finding.detail);
@@ -77,6 +90,15 @@ async fn each_login_has_its_verdict() {
         !log.contains("unexpected EOF") && !log.contains("Connection reset"),
         "it is left politely:\n{log}"
     );
+}
+
+/// A certificate of this role, its key, and whom the server trusts for it.
+fn proof_of(role: &str) -> (String, String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, role);
+    let proof = params.self_signed(&key).unwrap().pem();
+    (proof.clone(), key.serialize_pem(), proof)
 }
 
 /// A name with two members.

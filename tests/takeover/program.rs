@@ -128,6 +128,27 @@ fn a_new_process_takes_over_and_the_old_one_ends_well() {
     assert!(!site.folder.path().join("control.sock").exists());
 }
 
+/// As after an upgrade of the package: the service stays the same, and its main process is another one.
+#[test]
+fn a_signal_starts_a_successor() {
+    let site = Site::new();
+    let mut first = site.start(&["serve"]);
+    assert_eq!(site.told(), "READY=1\n");
+    let (stop, asking) = site.ask_on();
+    signal(&first, nix::sys::signal::Signal::SIGUSR2);
+    let told = site.told();
+    let second =
+        told.strip_prefix("MAINPID=").and_then(|told| told.strip_suffix("\nREADY=1\n")).expect(&told);
+    assert_ne!(second, first.id().to_string());
+    assert!(first.wait().unwrap().success());
+    assert_eq!(site.answered(), ["192.0.2.1"]);
+    stop.store(true, Ordering::Relaxed);
+    assert!(asking.join().expect("every query was answered") > 0);
+    let second = nix::unistd::Pid::from_raw(second.parse().unwrap());
+    nix::sys::signal::kill(second, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(site.told(), "STOPPING=1\n");
+}
+
 #[test]
 fn a_signal_reloads_all_or_nothing() {
     let site = Site::new();

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use documented::{Documented, DocumentedFields};
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
@@ -10,7 +11,7 @@ use super::Server;
 use crate::config::values::NameText;
 
 /// `[admin]`
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case", default)]
 pub(in crate::config) struct Admin {
     /// The control socket, over which `onstage status`, `drain` and their like talk to the server; its folder is made where it
@@ -47,8 +48,12 @@ struct AdminGlimpse {
 }
 
 impl Admin {
-    /// Where the socket is when nothing says otherwise.
-    pub(in crate::config) fn usual_socket() -> PathBuf {
+    /// What is in force where nothing is written.
+    pub(in crate::config) fn usual() -> Self {
+        Self { socket: Some(Self::usual_socket()), ..Self::default() }
+    }
+
+    fn usual_socket() -> PathBuf {
         "/run/onstage/onstage.sock".into()
     }
 

@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
+use documented::{Documented, DocumentedFields};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use serde_spanned::Spanned;
@@ -31,7 +32,9 @@ encrypted! {
 }
 
 /// `version-from`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Documented, DocumentedFields,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) enum VersionFrom {
     /// `code_id`, or else `version` where the site sets it with `config_version`.

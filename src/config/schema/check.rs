@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
+use documented::{Documented, DocumentedFields};
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
@@ -13,7 +14,7 @@ use super::{Exec, Postgres};
 use crate::config::values::Pause;
 
 /// `[check.NAME]`. A check named after a kind needs no table of that kind, unless the kind has keys without defaults.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case", default)]
 pub(in crate::config) struct Check {
     /// From one probe to the next; left out, as the next four: as is usual for the kind.
@@ -92,7 +93,7 @@ fn unwritten<T>(value: T) -> Spanned<T> {
 }
 
 /// `tcp = {…}`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) struct TcpConnect {
     /// The port, where no SRV record tells it.

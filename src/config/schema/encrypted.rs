@@ -3,11 +3,14 @@
 
 use std::path::PathBuf;
 
+use documented::{Documented, DocumentedFields};
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
 /// How far a member's certificate is looked at.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Documented, DocumentedFields,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) enum Verify {
     /// It leads to `ca-file`, is valid now, and carries the name that clients use.
@@ -36,7 +39,7 @@ macro_rules! kind {
         $kind:ident { $($(#[$key_about:meta])* $key:ident: $value:ty = $default:expr,)* }
     ) => {
         $(#[$about])*
-        #[derive(Debug, Serialize, Deserialize)]
+        #[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
         #[serde(rename_all = "kebab-case", default)]
         pub(in crate::config) struct $kind {
             $($(#[$key_about])* pub(in crate::config) $key: $value,)*

@@ -2,11 +2,12 @@
 
 use std::num::NonZeroU16;
 
+use documented::{Documented, DocumentedFields};
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
 /// `exec = {…}`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) struct Exec {
     /// The program, a path, and its arguments. In these `{address}`, `{port}` and `{name}` stand for the member's.
@@ -19,7 +20,9 @@ pub(in crate::config) struct Exec {
 }
 
 /// `warning`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Documented, DocumentedFields,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) enum Warning {
     /// The member passes.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use documented::{Documented, DocumentedFields};
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
@@ -9,7 +10,7 @@ use crate::config::values::ShareText;
 use crate::units::Share;
 
 /// `[guard]`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case", default)]
 pub(in crate::config) struct Guard {
     /// Who answers a TCP connection, be it by refusing it, as long as the network is there: a gateway, the parent's name

@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 
+use documented::{Documented, DocumentedFields};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
@@ -30,16 +31,16 @@ use super::values::{NameText, Pause, ServerId, UdpSize};
 
 pub(super) use admin::{Admin, Glimpse};
 pub(super) use catalog::{PuppetCatalog, VersionFrom};
-pub(super) use check::Check;
+pub(super) use check::{Check, TcpConnect};
 pub(super) use encrypted::{TlsKeys, Verify};
 pub(super) use exec::{Exec, Warning};
 pub(super) use guard::Guard;
-pub(super) use http::{Http, Https, Puppet3, RequestKeys};
+pub(super) use http::{Http, Https, Puppet3, RequestKeys, Tls as TlsHandshake};
 pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
 pub(super) use postgres::{Encryption, Postgres, Role};
 pub(super) use puppet::{CaRole, PuppetCa, PuppetLoad, Puppetdb, Puppetserver};
-pub(super) use tap::{Dnstap, QueryLog};
+pub(super) use tap::{Dnstap, QueryLog, TapDefaults};
 pub(super) use tls::Tls;
 
 /// The whole file.
@@ -55,7 +56,7 @@ pub(super) struct File {
 }
 
 /// `[server]`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct Server {
     /// Addresses for UDP and TCP.
@@ -115,7 +116,7 @@ impl Default for Server {
 }
 
 /// `[server] rate-limit`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct RateLimit {
     /// UDP replies a second to one IPv4 /24 or IPv6 /56; 0: no limit. Clients with a valid cookie are not counted.
@@ -131,7 +132,7 @@ impl Default for RateLimit {
 }
 
 /// `[server] tcp`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct Tcp {
     /// Connections at once.
@@ -149,7 +150,7 @@ impl Default for Tcp {
 }
 
 /// `[[zone]]`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Zone {
     /// Its name; left out: the owner of the file's SOA.

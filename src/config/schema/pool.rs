@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use documented::{Documented, DocumentedFields};
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
@@ -13,7 +14,7 @@ use crate::config::values::{NameText, ShareText, Stretch, TtlText};
 use crate::units::{Share, Ttl};
 
 /// `[[pool]]`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) struct Pool {
     /// The owner name whose A, AAAA and SRV records are the members.
@@ -95,8 +96,8 @@ impl Default for PoolDefaults {
     }
 }
 
-/// `[pool.member."KEY"]`
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// `[pool.member."MEMBER"]`: what differs for one member, an address or the target of an SRV record.
+#[derive(Debug, Default, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case", default)]
 pub(in crate::config) struct Member {
     /// What people call it.
@@ -112,7 +113,9 @@ pub(in crate::config) struct Member {
 }
 
 /// `policy`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Documented, DocumentedFields,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) enum Policy {
     /// Each live member is first equally often.
@@ -127,7 +130,9 @@ pub(in crate::config) enum Policy {
 }
 
 /// `fail-open`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Documented, DocumentedFields,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) enum FailOpen {
     /// All members.

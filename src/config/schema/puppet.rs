@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
+use documented::{Documented, DocumentedFields};
 use serde::{Deserialize, Serialize};
 use serde_spanned::Spanned;
 
@@ -59,7 +60,7 @@ encrypted! {
 }
 
 /// What a member of a pool may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) enum CaRole {
     /// A CA.
@@ -80,6 +81,12 @@ encrypted! {
 }
 
 impl Puppetdb {
+    /// All that is usual, with the port that follows from the rest.
+    pub(in crate::config) fn usual() -> Self {
+        let usual = Self::default();
+        Self { port: Some(usual.port()), ..usual }
+    }
+
     /// The port that it listens on.
     pub(in crate::config) fn port(&self) -> NonZeroU16 {
         let (encrypted, plain) = PUPPETDB_PORTS;

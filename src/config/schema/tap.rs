@@ -3,10 +3,11 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use documented::{Documented, DocumentedFields};
 use serde::{Deserialize, Serialize};
 
 /// `[server] dnstap`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) struct Dnstap {
     /// The Unix socket of a collector that takes Frame Streams: onstage connects to it.
@@ -17,12 +18,25 @@ pub(in crate::config) struct Dnstap {
 }
 
 /// `[server] query-log`
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Documented, DocumentedFields)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::config) struct QueryLog {
     /// One of so many queries is logged; left out: all are.
     #[serde(default = "every")]
     pub(in crate::config) one_of: NonZeroU32,
+}
+
+/// What of both has a default.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) struct TapDefaults {
+    one_of: NonZeroU32,
+}
+
+impl Default for TapDefaults {
+    fn default() -> Self {
+        Self { one_of: every() }
+    }
 }
 
 const fn every() -> NonZeroU32 {

@@ -71,7 +71,9 @@ pub(super) fn defaults() -> String {
         check(Pacing::LOAD, "puppet-load", |check| check.puppet_load = Some(of_kind())),
         check(Pacing::CATALOG, "puppet-catalog", |check| check.puppet_catalog = Some(of_kind())),
         check(Pacing::USUAL, "puppet-ca", |check| check.puppet_ca = Some(of_kind())),
-        check(Pacing::PUPPETDB, "puppetdb", |check| check.puppetdb = Some(puppetdb())),
+        check(Pacing::PUPPETDB, "puppetdb", |check| {
+            check.puppetdb = Some(Spanned::new(0..0, schema::Puppetdb::usual()));
+        }),
         check(Pacing::USUAL, "puppet3", |check| check.puppet3 = Some(of_kind())),
         check(Pacing::USUAL, "http", |check| check.http = Some(of_kind())),
         check(Pacing::SESSION, "postgres", |check| check.postgres = Some(of_kind())),
@@ -79,7 +81,7 @@ pub(super) fn defaults() -> String {
     let pool = [schema::PoolDefaults::default()];
     match toml::to_string(&Defaults {
         server: schema::Server::default(),
-        admin: schema::Admin { socket: Some(schema::Admin::usual_socket()), ..schema::Admin::default() },
+        admin: schema::Admin::usual(),
         guard: schema::Guard::default(),
         check,
         pool,
@@ -87,12 +89,6 @@ pub(super) fn defaults() -> String {
         Ok(text) => text,
         Err(e) => unreachable!("the schema is TOML: {e}"),
     }
-}
-
-/// The table of `puppetdb`, whose port depends on another key.
-fn puppetdb() -> Spanned<schema::Puppetdb> {
-    let usual = schema::Puppetdb::default();
-    Spanned::new(0..0, schema::Puppetdb { port: Some(usual.port()), ..usual })
 }
 
 /// The table of a kind with its defaults.

@@ -35,19 +35,26 @@ impl Settler<'_> {
 
     /// None of them has a meaning where TLS is not spoken.
     pub(super) fn refuse_tls_keys(&mut self, keys: TlsKeys) {
-        let written = [
-            keys.server_name.map(|key| ("server-name", key.span())),
-            keys.ca_file.map(|key| ("ca-file", key.span())),
-            Some(("verify", keys.verify.span())),
-            keys.client_cert.map(|key| ("client-cert", key.span())),
-            keys.client_key.map(|key| ("client-key", key.span())),
-        ];
-        for (key, span) in written.into_iter().flatten().filter(|(_, span)| !span.is_empty()) {
-            let at = Location { source: self.source, span };
+        for (key, at) in self.written(keys) {
             let message = format!("`{key}` and `plain` exclude each other");
             let problem = Problem::error(Code::ConfigConflict, at, message);
             self.report.push(problem.label("there is no certificate without TLS"));
         }
+    }
+
+    /// Those that stand in the file, and where. (A default that is written out has no more effect than one that is not.)
+    pub(super) fn written(&self, keys: TlsKeys) -> impl Iterator<Item = (&'static str, Location)> + use<> {
+        let source = self.source;
+        let places = [
+            ("server-name", keys.server_name.map(|key| key.span())),
+            ("ca-file", keys.ca_file.map(|key| key.span())),
+            ("verify", (*keys.verify.get_ref() != schema::Verify::default()).then(|| keys.verify.span())),
+            ("client-cert", keys.client_cert.map(|key| key.span())),
+            ("client-key", keys.client_key.map(|key| key.span())),
+        ];
+        let written = places.into_iter().filter_map(|(key, span)| Some((key, span?)));
+        let written = written.filter(|(_, span)| !span.is_empty());
+        written.map(move |(key, span)| (key, Location { source, span }))
     }
 
     fn warn_of_strangers(&mut self, verify: &Spanned<schema::Verify>) {
