@@ -45,7 +45,8 @@ impl Serial {
 }
 
 /// A key that DNS cookies are made and checked with (RFC 9018 §4: 128 bits).
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct CookieSecret(pub [u8; 16]);
 
 /// Nobody should find one in a log.

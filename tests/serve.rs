@@ -83,7 +83,7 @@ fn ask_tcp(stream: &mut TcpStream, query: &[u8]) -> std::io::Result<Message> {
 async fn queries_are_answered_over_udp_and_tcp() {
     let listen = if has_ipv6() { "\"127.0.0.1:0\", \"[::1]:0\"" } else { "\"127.0.0.1:0\"" };
     let server = Server::start(listen, "").await;
-    for addr in server.daemon.addrs().to_vec() {
+    for addr in server.daemon.addrs() {
         blocking(move || {
             assert_eq!(ask_udp(&client(addr), &query("p.example", RecordType::A)).answers.len(), 1, "{addr}");
             let mut stream = TcpStream::connect(addr).unwrap();

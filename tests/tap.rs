@@ -143,7 +143,7 @@ async fn a_collector_hears_of_queries_and_replies_and_again_once_it_is_back() {
     };
     ask_both(&daemon).await;
     assert!(frame(&mut stream).await.unwrap().is_ok(), "data again");
-    let stopped = tokio::spawn(daemon.stop());
+    let stopped = tokio::spawn(async move { daemon.stop().await });
     while frame(&mut stream).await.unwrap() != Err(STOP) {}
     control(&mut stream, FINISH).await;
     stopped.await.unwrap();

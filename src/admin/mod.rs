@@ -33,6 +33,6 @@ mod running;
 pub mod status;
 
 pub use asked::{Effect, Left, OrderRequest, Preview, ReleaseRequest, Reloaded};
-pub use door::{DoorError, Doors};
+pub use door::{DoorError, Doors, Keys};
 pub use refused::{Kind, Refused};
 pub use running::{Running, TAKEOVER};

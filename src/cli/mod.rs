@@ -30,6 +30,7 @@ use crate::daemon::{Loaded, Reading, load};
 use crate::demo;
 use crate::health::Word;
 use crate::report::{Colour, Severity};
+use serve::Entrance;
 use words::{Command, Words};
 
 /// The answer is no.
@@ -54,7 +55,10 @@ pub fn run() -> ExitCode {
         }
     };
     match words.command {
-        Command::Serve { config, log } => serve::run(&config.path, log),
+        Command::Serve { config, takeover, log } => {
+            let entrance = if takeover { Entrance::Takeover } else { Entrance::First };
+            serve::run(&config.path, entrance, log)
+        }
         Command::Check { config, live, defaults } => check::run(&config.path, live, defaults),
         Command::Probe { config, what } => probe::run(&config.path, what.as_deref()),
         Command::Status { control, member, json, watch, colour } => {

@@ -27,11 +27,15 @@ pub(super) struct Words {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Serve: probe the members, answer queries. Ready (`sd_notify`) once it answers; SIGHUP reads the certificate
-    /// again, SIGTERM and SIGINT end it
+    /// Serve: probe the members, answer queries. Ready (`sd_notify`) once it answers; SIGHUP reads config, zones and
+    /// certificates again; SIGUSR2 starts the program anew, which takes over; SIGTERM and SIGINT end it
     Serve {
         #[command(flatten)]
         config: ConfigFlag,
+        /// Take the place of the server that runs already, which is found by its control socket: its sockets, and all that it
+        /// knows. It answers until this one does; without one, this is as without the flag
+        #[arg(long)]
+        takeover: bool,
         /// Where the log goes, and in which form; `ONSTAGE_LOG` says what is told ("info", "warn", "debug")
         #[arg(long, value_name = "FORM", default_value = "auto")]
         log: Log,

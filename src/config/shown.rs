@@ -34,6 +34,11 @@ impl Shown {
         self.0.load().cert == identity.0.cert
     }
 
+    /// Shows from the next connection on what another one shows now.
+    pub fn show_same(&self, other: &Self) {
+        self.0.store(other.0.load_full());
+    }
+
     /// Shows `identity` from the next connection on.
     pub fn replace(&self, identity: &Identity) {
         self.0.store(Arc::clone(&identity.0));

@@ -6,24 +6,33 @@ use tokio::time::{self, Instant};
 
 use crate::units::Moment;
 
-/// Tells moments, all counted from its start.
+/// Tells moments, all counted from one start.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock(Instant);
+pub struct Clock {
+    since: Instant,
+    /// What the steady clock said then.
+    steady: Duration,
+}
 
 impl Clock {
     /// A clock that starts now.
     pub fn start() -> Self {
-        Self(Instant::now())
+        Self::resume(Duration::ZERO)
+    }
+
+    /// A clock whose steady hand says this now: it goes on where another one, of another process, was read.
+    pub(super) fn resume(steady: Duration) -> Self {
+        Self { since: Instant::now(), steady }
     }
 
     /// Now.
     pub fn now(&self) -> Moment {
-        Moment { steady: self.0.elapsed(), unix: unix_now() }
+        Moment { steady: self.steady + self.since.elapsed(), unix: unix_now() }
     }
 
     /// Waits until the steady clock says so.
     pub(super) async fn sleep_until(&self, steady: Duration) {
-        time::sleep_until(self.0 + steady).await;
+        time::sleep_until(self.since + steady.saturating_sub(self.steady)).await;
     }
 }
 

@@ -6,27 +6,25 @@
 //!                   └──────────── an event, a look at the clock, a timer ◀────────────────────┘
 //! ```
 //!
-//! It has a thread of its own: whatever stalls probes must not stall who watches them. However many members flap, it
-//! publishes so seldom that most of the time is left for other things: what has changed meanwhile goes out together.
+//! However many members flap, it publishes so seldom that most of the time is left for other things: what has changed meanwhile goes out together.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::runtime;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::clock::Clock;
-use super::director::{Director, Kept};
-use super::keeper::{Edition, Keeper};
+use super::day::Turn;
+use super::director::{Director, Heir, Kept, Legacy};
+use super::keeper::Edition;
 use super::pulse::Beat;
 use super::steering::Command;
 use super::{WAITING_VERDICTS, cookies};
 use crate::health::Observed;
-use crate::probe::schedule::{Event, Schedule};
+use crate::probe::schedule::Event;
 
 /// How long cookies are made with one secret, where no file says otherwise.
 const SECRET_LIFE: Duration = Duration::from_secs(86_400);
@@ -49,6 +47,8 @@ pub struct Inbox {
     pub(super) commands: mpsc::Receiver<Command>,
     /// The guards that answered.
     pub(super) answers: mpsc::Receiver<SocketAddr>,
+    /// What is to become of the director itself.
+    pub(super) turns: mpsc::Receiver<Turn>,
     /// Whether it is there at all.
     pub(super) beats: mpsc::Receiver<Beat>,
 }
@@ -56,8 +56,8 @@ pub struct Inbox {
 impl Inbox {
     /// Of a director that probes alone tell something.
     pub fn of_events(events: mpsc::Receiver<Event>) -> Self {
-        let (commands, answers, beats) = (mpsc::channel(1).1, mpsc::channel(1).1, mpsc::channel(1).1);
-        Self { events, commands, answers, beats }
+        let (commands, answers) = (mpsc::channel(1).1, mpsc::channel(1).1);
+        Self { events, commands, answers, turns: mpsc::channel(1).1, beats: mpsc::channel(1).1 }
     }
 }
 
@@ -77,9 +77,21 @@ pub struct Direction {
     publications: u32,
     /// Whether orders have changed since then.
     kept: Kept,
+    /// When cookies are made with another secret, where no file says otherwise.
+    next_secret: Instant,
 }
 
 impl Direction {
+    /// The same, where secrets were made by a process before this one, and so many seconds are left of the newest.
+    pub(super) fn with_secrets_for(self, left: Duration) -> Self {
+        Self { next_secret: Instant::now() + left, ..self }
+    }
+
+    /// For how much longer cookies are made with the newest secret.
+    pub(super) fn secret_left(&self) -> Duration {
+        self.next_secret.saturating_duration_since(Instant::now())
+    }
+
     /// Of a director that has opened.
     pub fn new(director: Director, inbox: Inbox, clock: Clock) -> Self {
         let now = Instant::now();
@@ -93,6 +105,7 @@ impl Direction {
             next_state: now,
             publications: 0,
             kept: Kept::Same,
+            next_secret: now,
         }
     }
 
@@ -103,23 +116,28 @@ impl Direction {
 
     /// Until it is stopped.
     pub async fn run(mut self, stop: &CancellationToken) -> Director {
-        let mut secrets = interval(SECRET_LIFE); // its first tick is now
-        secrets.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.work(stop).await.is_some() {}
+        self.director
+    }
+
+    /// Until it is stopped, or something is to become of the director.
+    pub(super) async fn work(&mut self, stop: &CancellationToken) -> Option<Turn> {
         loop {
             self.catch_up();
             let look = self.director.next_look();
             let wake = self.director.wakes_in(self.clock.now());
             tokio::select! {
-                () = stop.cancelled() => return self.director,
+                () = stop.cancelled() => return None,
                 Some(event) = self.inbox.events.recv() => self.take(event),
                 Some(command) = self.inbox.commands.recv() => self.carry_out(command),
                 Some(beat) = self.inbox.beats.recv() => beat.answer(),
                 Some(_guard) = self.inbox.answers.recv() => self.director.vouched(self.clock.now()),
+                Some(turn) = self.inbox.turns.recv() => return Some(turn),
                 () = sleep(wake.unwrap_or_default()), if wake.is_some() => self.wake(),
                 () = sleep_until(self.next_publication), if self.director.has_changed() => {}
                 () = sleep_until(self.next_state), if self.has_state_to_keep() => {}
                 () = self.clock.sleep_until(look.unwrap_or_default()), if look.is_some() => {}
-                _ = secrets.tick(), if self.director.makes_secrets() => self.roll_secrets(),
+                () = sleep_until(self.next_secret), if self.director.makes_secrets() => self.roll_secrets(),
             }
         }
     }
@@ -173,6 +191,53 @@ impl Direction {
         self.next_publication = Instant::now() + LEAST_PAUSE.max(PAUSES * took);
     }
 
+    /// All that another director has to know.
+    pub(super) fn legacy(&self) -> Legacy {
+        self.director.legacy(self.clock.now())
+    }
+
+    /// Goes on with another plan, of whose probes `events` tell.
+    pub(super) fn succeed(
+        &mut self,
+        heir: Heir,
+        events: mpsc::Receiver<Event>,
+        answers: mpsc::Receiver<SocketAddr>,
+    ) {
+        let made_secrets = self.director.makes_secrets();
+        self.director.succeed(heir, self.clock.now());
+        (self.inbox.events, self.inbox.answers) = (events, answers);
+        if self.director.makes_secrets() && !made_secrets {
+            self.next_secret = Instant::now();
+        }
+        self.note(Kept::Changed);
+    }
+
+    /// What is observed, by `ProbeId`.
+    pub(super) fn observed(&self) -> Vec<Observed> {
+        self.views.borrow().clone()
+    }
+
+    /// Nobody is told any more what the next run should know, until there is somebody else to be told.
+    pub(super) fn keep_silent(&mut self) -> watch::Receiver<Edition> {
+        let next = self.states.borrow().next(self.director.state());
+        self.states = watch::Sender::new(next);
+        self.note(Kept::Changed);
+        self.states()
+    }
+
+    /// Refuses orders, as long as nothing else is to be done.
+    pub(super) async fn refuse_orders(&mut self) {
+        while let Some(command) = self.inbox.commands.recv().await {
+            command.put_off(&self.director, self.clock.now());
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// The last word: the serials exactly as they were answered.
+    pub(super) fn part(self) {
+        self.states.send_modify(|edition| *edition = edition.next(self.director.last_state()));
+    }
+
     fn has_state_to_keep(&self) -> bool {
         self.kept == Kept::Changed
             || self.publications >= PUBLICATIONS
@@ -188,6 +253,7 @@ impl Direction {
     }
 
     fn roll_secrets(&mut self) {
+        self.next_secret = Instant::now() + SECRET_LIFE;
         match cookies::make() {
             Ok(newest) => self.director.roll_secrets(newest),
             Err(e) => error!(%e, "no random numbers for DNS cookies: they stay as they are"),
@@ -203,31 +269,4 @@ pub(super) fn take(director: &mut Director, event: Event, clock: Clock) {
         }
         Event::Overdue { probe } => director.expect(probe, clock.now()),
     }
-}
-
-/// Starts the thread. The receiver hears of its end, which comes after `stop`: probes are stopped, and `keeper` has kept the
-/// last state.
-///
-/// # Errors
-/// The system has no thread or no timers for it.
-pub(super) fn start(
-    direction: Direction,
-    schedule: Schedule,
-    keeper: Keeper,
-    stop: CancellationToken,
-) -> io::Result<oneshot::Receiver<()>> {
-    let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
-    let (ended, end) = oneshot::channel();
-    let day = async move {
-        let states = direction.states.clone();
-        let keeper = tokio::spawn(keeper.keep(states.subscribe()));
-        let director = direction.run(&stop).await;
-        schedule.stop().await;
-        states.send_modify(|edition| *edition = edition.next(director.last_state()));
-        drop(states);
-        let _ = keeper.await;
-        let _ = ended.send(());
-    };
-    std::thread::Builder::new().name("director".to_owned()).spawn(move || runtime.block_on(day))?;
-    Ok(end)
 }

@@ -2,17 +2,19 @@
 //! is added here.
 
 use std::fs;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
+use tracing::info;
 
 use super::clock::unix_now;
 use super::director::{Effect, Refusal, View};
 use super::steering::{Durable, Steering, SteeringError};
+use super::works::Works;
 use crate::admin::journal::Journal;
 use crate::admin::metrics::Counters;
 use crate::admin::status::{self, Config, Listen, OnDisk, Server, Status};
@@ -30,14 +32,14 @@ const LOOK: Duration = Duration::from_secs(3);
 pub(super) struct Face {
     steering: Steering,
     changes: watch::Receiver<u64>,
-    listen: Listen,
     started: u32,
     ledger: Ledger,
+    works: Weak<Works>,
     look: Mutex<Option<Look>>,
 }
 
 /// Where it is counted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ledger {
     pub(super) queries: Counter,
     pub(super) journal: Journal,
@@ -52,15 +54,25 @@ struct Look {
 }
 
 impl Face {
-    pub(super) fn new(
-        steering: Steering,
-        changes: watch::Receiver<u64>,
-        addrs: &Addresses,
-        ledger: Ledger,
-    ) -> Self {
-        let Addresses { plain, dot, doh, doq } = addrs.clone();
-        let listen = Listen { plain, dot, doh, doq };
-        Self { steering, changes, listen, started: unix_now(), ledger, look: Mutex::default() }
+    pub(super) fn new(works: &Arc<Works>) -> Self {
+        Self {
+            steering: works.steering.clone(),
+            changes: works.changes.clone(),
+            started: works.started,
+            ledger: works.ledger.clone(),
+            works: Arc::downgrade(works),
+            look: Mutex::default(),
+        }
+    }
+
+    fn listen(&self) -> Listen {
+        let addrs = self.works.upgrade().map(|works| works.addrs()).unwrap_or_default();
+        let Addresses { plain, dot, doh, doq } = addrs;
+        Listen { plain, dot, doh, doq }
+    }
+
+    fn works(&self) -> Result<Arc<Works>, Refused> {
+        self.works.upgrade().ok_or_else(|| SteeringError::Stopping.into())
     }
 
     async fn server(&self, view: &View, counts: &Counts) -> Server {
@@ -76,7 +88,7 @@ impl Face {
                 loaded: origin.loaded,
                 on_disk: self.on_disk(origin).await,
             },
-            listen: self.listen.clone(),
+            listen: self.listen(),
             prober: view.prober.clone(),
             state_trouble: self.steering.trouble(),
             queries: counts.into(),
@@ -128,16 +140,23 @@ impl Running for Face {
         Ok(told(effect, warning(durable)))
     }
 
-    async fn reload(&self, _who: Remark) -> Result<Reloaded, Refused> {
-        Err(Refused::new(Kind::Unable, "this server reads its config when it starts, and not again"))
+    /// It goes on if whoever asked hangs up: half a reload is none.
+    async fn reload(&self, who: Remark) -> Result<Reloaded, Refused> {
+        let works = self.works()?;
+        info!(%who, "reload");
+        let reloading = tokio::spawn(async move { works.reload_files().await });
+        reloading.await.unwrap_or_else(|e| Err(Refused::new(Kind::Unable, e)))
     }
 
     fn may_hand_over(&self) -> Result<(), Refused> {
-        Err(Refused::new(Kind::Unable, "this server cannot be taken over"))
+        let is_there = !self.works()?.succeeded.is_cancelled();
+        is_there.then_some(()).ok_or_else(|| SteeringError::Refused(Refusal::TakenOver).into())
     }
 
-    async fn hand_over(&self, stream: UnixStream, _said: Vec<u8>) {
-        drop(stream);
+    async fn hand_over(&self, stream: UnixStream, said: Vec<u8>) {
+        if let Ok(works) = self.works() {
+            works.hand_over(stream, said).await;
+        }
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -178,7 +197,7 @@ fn warning(durable: Durable) -> Option<String> {
 impl From<SteeringError> for Refused {
     fn from(e: SteeringError) -> Self {
         let kind = match &e {
-            SteeringError::Stopping => Kind::Stopping,
+            SteeringError::Stopping | SteeringError::Refused(Refusal::TakenOver) => Kind::Stopping,
             SteeringError::Refused(Refusal::Nobody { .. }) => Kind::NoSuchMember,
             SteeringError::Refused(Refusal::Over) => Kind::BadRequest,
             SteeringError::Refused(Refusal::Bares(_)) => Kind::Bares,

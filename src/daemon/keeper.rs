@@ -76,8 +76,9 @@ impl Keeper {
         self.tell(0, written);
     }
 
-    /// Writes each new state, or the newest of those that came while the disk was busy, until there are no more.
-    pub(super) async fn keep(mut self, mut states: watch::Receiver<Edition>) {
+    /// Writes each new state, or the newest of those that came while the disk was busy, until there are no more. It is
+    /// given back then, with nothing left to write.
+    pub(super) async fn keep(mut self, mut states: watch::Receiver<Edition>) -> Self {
         while self.has_to(&mut states).await {
             let (file, Edition { number, state }) =
                 (Arc::clone(&self.file), states.borrow_and_update().clone());
@@ -85,6 +86,7 @@ impl Keeper {
                 self.tell(number, written);
             }
         }
+        self
     }
 
     /// Waits until there is something to write; false: there never will be.

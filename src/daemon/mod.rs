@@ -7,46 +7,52 @@
 //! The sockets are bound before the first round, so that a port in use is told at once and root is dropped
 //! before anything is dialled; nothing is answered before the round has ended.
 
+mod activation;
 mod certificates;
+mod changes;
 mod clock;
 mod cookies;
+mod day;
 mod direction;
 mod director;
 mod face;
+mod handover;
 mod keeper;
 mod load;
+mod marks;
 mod network;
+mod passing;
 mod pulse;
+mod reload;
 mod renew;
+mod start;
 mod state;
 mod steering;
+mod takeover;
 mod user;
+mod works;
 
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::{error, info, warn};
+use tokio::sync::watch;
+use tokio_util::sync::DropGuard;
+use tracing::warn;
 
-use crate::admin::{DoorError, Doors};
+use crate::admin::{DoorError, Refused, Reloaded};
 use crate::health::Observed;
 use crate::plan::Plan;
-use crate::probe::guard::{self, Vouch};
-use crate::probe::schedule::{Ask, Event, Schedule};
-use crate::serve::{self, Addresses, BindError, Sockets};
+use crate::probe::guard::Vouch;
+use crate::probe::schedule::Ask;
+use crate::serve::{Addresses, BindError, Counts, Inherited};
 
-use clock::unix_time;
-use face::{Face, Ledger};
-use keeper::Keeper;
-use renew::Renewal;
+use works::Works;
 
 pub use crate::health::Consent;
+pub use activation::activated;
+pub use changes::{Changes, Difference};
 pub use clock::Clock;
 pub use direction::{Direction, Inbox};
 pub use director::{Director, Effect, Kept, Left, Refusal, View};
@@ -54,8 +60,10 @@ pub use keeper::Edition;
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
 pub use pulse::Pulse;
+pub use reload::ReloadError;
 pub use state::{Lease, Read, State, StateFile};
 pub use steering::{Durable, Steering, SteeringError};
+pub use takeover::{TakeoverError, find_running};
 
 /// How many verdicts may wait to be judged; probes wait beyond that.
 const WAITING_VERDICTS: usize = 1024;
@@ -90,20 +98,11 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
-/// A running server.
+/// A running server. It stops when this is dropped.
 #[derive(Debug)]
 pub struct Daemon {
-    addrs: Addresses,
-    http: Option<SocketAddr>,
-    views: watch::Receiver<Vec<Observed>>,
-    steering: Steering,
-    pulse: Pulse,
-    stale: watch::Receiver<usize>,
-    servers: serve::Servers,
-    /// Hears of the end of the director's thread.
-    direction: oneshot::Receiver<()>,
-    renewal: Renewal,
-    stop: DropGuard,
+    works: Arc<Works>,
+    _end: DropGuard,
 }
 
 impl Daemon {
@@ -112,163 +111,98 @@ impl Daemon {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(plan: &Arc<Plan>, ask: &Arc<impl Ask + Vouch>) -> Result<Self, StartError> {
-        take_all_descriptors();
-        let workers = plan.server.workers.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let sockets = serve::bind(&plan.server.listen, plan.server.tls.as_ref(), workers)?;
-        let user = plan.server.user.as_ref().map(|user| user.value.as_str());
-        let doors = Doors::bind(&plan.admin, plan.token.as_ref(), user)?;
-        if let Some(user) = user {
-            user::become_user(user)?;
+        Self::start_with(plan, ask, &mut Inherited::nothing()).await
+    }
+
+    /// The same on sockets of which some may be bound already.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_with(
+        plan: &Arc<Plan>,
+        ask: &Arc<impl Ask + Vouch>,
+        inherited: &mut Inherited,
+    ) -> Result<Self, StartError> {
+        let settled = start::settle(plan, inherited)?;
+        for socket in inherited.left() {
+            warn!(socket, "nothing in the config is served on this socket, which was there already");
         }
-        let (file, state) = open_state(plan)?;
-        let mut keeper = Keeper::new(file);
-        let (sender, mut events) = mpsc::channel(WAITING_VERDICTS);
-        let schedule = Schedule::start(&plan.probes, ask, &sender);
-        let clock = Clock::start();
-        let mut director = Director::new(Arc::clone(plan), &state);
-        first_round(&mut director, &mut events, plan, clock).await;
-        let (views, silent) = (director.views(), director.stale());
-        let addrs = sockets.local_addrs();
-        keeper.keep_now(&director.state()); // before the first answer: a serial that is given is never given again
-        let servers = open(&mut director, &state, sockets, plan, clock)?;
-        info!(addresses = ?addrs.plain, dot = ?addrs.dot, doh = ?addrs.doh, doq = ?addrs.doq, zones = plan.zones.len(), pools = plan.pools.len(), "answering");
-        let stop = CancellationToken::new();
-        let (steering, commands) = Steering::new(keeper.written());
-        let ledger = Ledger { queries: servers.counter(), journal: director.journal().clone() };
-        let face = Face::new(steering.clone(), director.changes(), &addrs, ledger);
-        let answers = post_guards(&director, plan, ask, &stop);
-        let (pulse, beats) = Pulse::new();
-        let direction = Direction::new(director, Inbox { events, commands, answers, beats }, clock);
-        let direction = direction::start(direction, schedule, keeper, stop.clone())?;
-        let renewal = Renewal::new(&plan.watched);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(renewal.clone().run()));
-        let http = doors.http_addr();
-        doors.open(&Arc::new(face), &stop)?;
-        let stop = stop.drop_guard();
-        Ok(Self { addrs, http, views, steering, pulse, stale: silent, servers, direction, renewal, stop })
+        start::begin(plan, ask, settled).await
     }
 
     /// The addresses it answers on over UDP and TCP.
-    pub fn addrs(&self) -> &[SocketAddr] {
-        &self.addrs.plain
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.all_addrs().plain
     }
 
     /// The addresses of every way to ask it.
-    pub const fn all_addrs(&self) -> &Addresses {
-        &self.addrs
+    pub fn all_addrs(&self) -> Addresses {
+        self.works.addrs()
     }
 
     /// Where it is read over HTTP.
-    pub const fn http_addr(&self) -> Option<SocketAddr> {
-        self.http
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.works.http_addr()
     }
 
     /// What is observed, by `ProbeId`: news whenever a member goes up or down, once it is answered so.
     pub fn views(&self) -> watch::Receiver<Vec<Observed>> {
-        self.views.clone()
+        self.works.views.clone()
     }
 
     /// The way to give orders while it runs.
     pub fn steering(&self) -> Steering {
-        self.steering.clone()
+        self.works.steering.clone()
     }
 
     /// Whether who directs it is there.
     pub fn pulse(&self) -> Pulse {
-        self.pulse.clone()
+        self.works.pulse.clone()
     }
 
     /// Of how many probes nothing was heard for so long that their verdicts are stale.
     pub fn stale(&self) -> watch::Receiver<usize> {
-        self.stale.clone()
+        self.works.stale.clone()
     }
 
     /// What became of queries so far.
-    pub fn counts(&self) -> serve::Counts {
-        self.servers.counter().read()
+    pub fn counts(&self) -> Counts {
+        self.works.ledger.queries.read()
     }
 
     /// Reads certificates and their keys again, if they have changed; otherwise that happens every few seconds.
     pub async fn renew(&self) {
-        self.renewal.look().await;
+        self.works.renew().await;
+    }
+
+    /// From now on this plan is answered and probed. Queries are answered all the time, each as either the old plan has it or
+    /// the new one.
+    ///
+    /// # Errors
+    /// See [`ReloadError`]. Nothing has changed then.
+    pub async fn reload(
+        &self,
+        plan: &Arc<Plan>,
+        ask: &Arc<impl Ask + Vouch>,
+    ) -> Result<Changes, ReloadError> {
+        self.works.reload(plan, ask).await
+    }
+
+    /// The same with what its config says on disk now.
+    ///
+    /// # Errors
+    /// Also all that is wrong with the config.
+    pub async fn reload_files(&self) -> Result<Reloaded, Refused> {
+        self.works.reload_files().await
+    }
+
+    /// Returns when another process serves in its place; it is to be stopped then.
+    pub async fn succeeded(&self) {
+        self.works.succeeded.cancelled().await;
     }
 
     /// Stops probing, answers what has arrived, keeps what the next run should know.
-    pub async fn stop(self) {
-        drop(self.stop);
-        self.servers.stop().await;
-        if self.direction.await.is_err() {
-            error!("the director failed");
-        }
+    pub async fn stop(&self) {
+        self.works.stop().await;
     }
-}
-
-/// Raises the soft limit of descriptors to the hard one: a thousand probes and a thousand clients need more than the
-/// usual 1,024.
-fn take_all_descriptors() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
-    }
-}
-
-/// Judges verdicts until every member has one, or `first-round` has passed.
-async fn first_round(director: &mut Director, events: &mut mpsc::Receiver<Event>, plan: &Plan, clock: Clock) {
-    let end = Instant::now() + plan.server.first_round;
-    while !director.is_informed() {
-        match timeout_at(end, events.recv()).await {
-            Ok(Some(event)) => direction::take(director, event, clock),
-            Ok(None) => return,
-            Err(_elapsed) => {
-                warn!(
-                    "the first round of probes has not ended in time: the rest is taken as the last run left it"
-                );
-                return;
-            }
-        }
-    }
-}
-
-fn open(
-    director: &mut Director,
-    state: &State,
-    sockets: Sockets,
-    plan: &Plan,
-    clock: Clock,
-) -> Result<serve::Servers, StartError> {
-    let publisher = director.open(state, clock.now());
-    Ok(serve::start(sockets, publisher.reader(), unix_time, &plan.server, plan.shown.as_ref())?)
-}
-
-fn open_state(plan: &Plan) -> Result<(StateFile, State), StartError> {
-    let dir = &plan.server.state_dir;
-    let failed = |why| StartError::StateDir { dir: dir.clone(), why };
-    let file = StateFile::in_dir(dir).map_err(failed)?;
-    let state = match file.read().map_err(failed)? {
-        Read::First => State::default(),
-        Read::State(state) => state,
-        Read::SetAside(aside, why) => {
-            error!(kept = %aside.display(), why, "the state file cannot be read: it was set aside");
-            State::default()
-        }
-    };
-    Ok((file, state))
-}
-
-/// Lets the guards be asked while the director suspects itself, and once at the start: one that never answers is told.
-fn post_guards(
-    director: &Director,
-    plan: &Plan,
-    vouch: &Arc<impl Vouch>,
-    stop: &CancellationToken,
-) -> mpsc::Receiver<SocketAddr> {
-    let (told, answers) = mpsc::channel(1);
-    let (guards, interval) = (plan.guard.addresses.clone(), director.guard_interval());
-    if !guards.is_empty() && !plan.probes.is_empty() {
-        let inspection = guard::inspect(guards.clone(), Arc::clone(vouch), interval);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(inspection));
-        let watch = guard::stand(guards, Arc::clone(vouch), interval, director.suspicion(), told);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(watch));
-    }
-    answers
 }

@@ -130,6 +130,11 @@ impl Lease {
         Self { now }
     }
 
+    /// The serial to go on with after `served` was answered, which is to be the next one if anything else is answered now.
+    pub const fn follow(in_file: Serial, served: Serial) -> Self {
+        Self { now: if in_file.is_after(served) { in_file } else { served } }
+    }
+
     /// The serial now.
     pub const fn now(self) -> Serial {
         self.now

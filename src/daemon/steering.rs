@@ -161,6 +161,16 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Shows what there is to see; orders are left to the process that takes over.
+    pub(super) fn put_off(self, director: &Director, now: Moment) {
+        match self {
+            Self::View(whom, reply) => drop(reply.send(director.view(whom.as_ref(), now))),
+            Self::Wish(_, reply) => drop(reply.send(Err(Refusal::TakenOver))),
+        }
+    }
+}
+
 impl Wish {
     fn carry_out(self, director: &mut Director, now: Moment) -> Result<Effect, Refusal> {
         match self {

@@ -18,17 +18,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What a pool's members make of each other's versions, as time passes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreement {
     grace: Duration,
-    places: Vec<Place>,
+    places: Vec<Stance>,
     concord: Concord,
 }
 
 /// Where one member stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Place {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Stance {
     /// Since when fewer have its version than another one.
     dissents_since: Option<Duration>,
     held_back: bool,
@@ -50,7 +53,17 @@ pub enum Concord {
 impl Agreement {
     /// Among so many members, of whom nothing is known.
     pub fn new(grace: Duration, members: usize) -> Self {
-        Self { grace, places: vec![Place::default(); members], concord: Concord::Silent }
+        Self::among(grace, vec![Stance::default(); members])
+    }
+
+    /// Among members of whom it is known where they stand, who have not told anything yet.
+    pub const fn among(grace: Duration, stances: Vec<Stance>) -> Self {
+        Self { grace, places: stances, concord: Concord::Silent }
+    }
+
+    /// Where the member at this place stands.
+    pub fn stance(&self, place: usize) -> Stance {
+        self.places[place]
     }
 
     /// Takes in what each member tells `now`; `None`: nothing.
@@ -64,7 +77,7 @@ impl Agreement {
         for (place, version) in self.places.iter_mut().zip(versions) {
             let Some(version) = version else { continue };
             if votes[version] == most {
-                *place = Place::default();
+                *place = Stance::default();
             } else {
                 place.dissents_since.get_or_insert(now);
             }
@@ -212,6 +225,16 @@ mod tests {
             (1200, "aab.", "--x-"),
             (1300, "aaa.", "----"),
         ]);
+    }
+
+    #[test]
+    fn a_grace_goes_on_among_others() {
+        let mut before = Agreement::new(Duration::from_secs(GRACE), 3);
+        before.hear(&[Some("a"), Some("a"), Some("b")], Duration::from_secs(10));
+        let stances = vec![before.stance(2), Stance::default(), before.stance(1)];
+        let mut after = Agreement::among(Duration::from_secs(GRACE), stances);
+        after.hear(&[Some("b"), Some("a"), Some("a")], Duration::from_secs(100));
+        assert_eq!(after.next(), Some(Duration::from_secs(10 + GRACE)));
     }
 
     #[test]

@@ -152,9 +152,9 @@ impl Guard {
         self.leaves.next_room(now)
     }
 
-    /// In which all members are asked once, and the guards while they are.
-    pub const fn interval(&self) -> Duration {
-        self.interval
+    /// Whether the member of a probe is silent.
+    pub fn is_silent(&self, probe: ProbeId) -> bool {
+        self.silence.is_silent(self.member(probe))
     }
 
     /// How many members are silent, and how many there are.

@@ -18,11 +18,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Reason, Standing, Thresholds};
 use crate::units::Presence;
 
 /// One reading of a master's JRuby instances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Load {
     /// How many it has.
     pub instances: u32,
@@ -41,7 +44,8 @@ pub struct Load {
 }
 
 /// Whether free instances are handed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// They are.
     Open,
@@ -61,7 +65,8 @@ pub struct Limits {
 }
 
 /// How busy a master is. A later one is a worse one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Who asks gets an instance soon.
     #[default]
@@ -73,7 +78,8 @@ pub enum Level {
 }
 
 /// What the readings of one master add up to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Burden {
     level: Level,
     /// Readings in a row that say otherwise, and the least that all of them say.

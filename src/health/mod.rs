@@ -24,7 +24,7 @@ mod standing;
 mod verdict;
 mod vigil;
 
-pub use agreement::{Agreement, Concord};
+pub use agreement::{Agreement, Concord, Stance};
 pub use evidence::Evidence;
 pub use guard::{Guard, Rules, Ruling, Turn};
 pub use load::{Access, Burden, Level, Limits, Load};

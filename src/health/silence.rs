@@ -39,6 +39,11 @@ impl Silence {
         }
     }
 
+    /// Whether a member is.
+    pub(super) fn is_silent(&self, member: u32) -> bool {
+        self.members[member as usize] != State::Heard
+    }
+
     /// Who is silent since `horizon`, or longer, is gone.
     pub(super) fn age(&mut self, horizon: Option<Duration>) {
         while let Some(&(since, member)) = self.order.front() {

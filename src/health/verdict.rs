@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::Load;
 
 /// What one probe found.
@@ -38,8 +40,8 @@ pub struct Told {
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])* $variant:ident = $text:literal,)*) => {
         /// Why a member cannot serve: the same words in logs, status and metrics.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Reason { $($(#[doc = $doc])* $variant,)* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Reason { $($(#[doc = $doc])* #[serde(rename = $text)] $variant,)* }
 
         impl Reason {
             /// Every reason there is.

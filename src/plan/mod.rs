@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Admin, Check, FailOpen, Guard, Policy, Server, Shown, Token, Watched};
+use crate::config::{Admin, Check, Credentials, FailOpen, Guard, Policy, Server, Shown, Token, Watched};
 use crate::health::Standing;
 use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
@@ -134,6 +134,19 @@ impl Plan {
     /// A member.
     pub fn member(&self, id: MemberId) -> &Member {
         &self.pools[id.pool.index()].members[id.place as usize]
+    }
+
+    /// The certificates to read again where clients are shown `own`, which may have been there before this plan.
+    pub fn watched_for(&self, own: Option<&Shown>) -> Vec<Watched> {
+        let (Some(own), Some(tls)) = (own, &self.server.tls) else { return self.watched.clone() };
+        let checks = self.probes.iter().filter_map(|probe| probe.check.kind.trust()?.credentials.as_ref());
+        let shown_to_members: Vec<&Credentials> = checks.collect();
+        let members = self.watched.iter().filter(|watched| {
+            !watched.files.are(&tls.credentials)
+                || shown_to_members.iter().any(|files| files.are(&watched.files))
+        });
+        let clients = Watched { files: tls.credentials.clone(), shown: own.clone() };
+        members.cloned().chain([clients]).collect()
     }
 
     /// The pools with their ids.

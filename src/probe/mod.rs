@@ -30,6 +30,7 @@ mod postgres;
 mod prober;
 mod puppet;
 mod question;
+mod rehearsal;
 mod round;
 pub mod schedule;
 pub mod stub;
@@ -46,6 +47,7 @@ use crate::health::{Reason, Told, Verdict};
 
 pub use hold::{Held, hold};
 pub use prober::{Prober, Target, Unusable, run};
+pub use rehearsal::rehearse;
 
 /// What a probe found.
 #[derive(Debug, Clone)]

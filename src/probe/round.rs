@@ -22,7 +22,7 @@ use super::schedule::{Ask, Event};
 use super::tripwire::{Bell, Wire};
 use super::turns::{Belief, Turns};
 use crate::config::Check;
-use crate::health::{Pace, Reason, Verdict};
+use crate::health::{Observed, Pace, Reason, Verdict};
 use crate::units::ProbeId;
 
 /// All that one probe needs.
@@ -34,7 +34,9 @@ pub(super) struct Round<A> {
     pub(super) events: mpsc::Sender<Event>,
     pub(super) wire: Option<Arc<Wire<A>>>,
     pub(super) bell: Bell,
-    /// When it asks first.
+    /// What is known of the member from before.
+    pub(super) known: Observed,
+    /// When it asks first, or where something is known, holds the idle connection.
     pub(super) first: Instant,
     /// One of the moments that lie an interval apart, at which it asks later.
     pub(super) slot: Instant,
@@ -85,6 +87,10 @@ impl<A: Ask> Round<A> {
     pub(super) async fn repeat(self) {
         sleep_until(self.first).await;
         let (mut cause, mut belief) = (Cause::Due, Belief::Down);
+        if let Some(last) = Outcome::of(self.known) {
+            belief = self.believe(last);
+            cause = self.pause(last).await;
+        }
         while let Some(outcome) = Box::pin(self.once(cause, belief)).await {
             belief = self.believe(outcome);
             cause = self.pause(outcome).await;
@@ -229,6 +235,19 @@ impl<A: Ask> Round<A> {
 }
 
 impl Outcome {
+    /// What the last verdict came to that led to `known`.
+    fn of(known: Observed) -> Option<Self> {
+        let is_pass = known.is_up() == known.is_settled(); // a pending change is one verdict to the contrary
+        let verdict = match known {
+            Observed::Unknown => return None,
+            Observed::Up { .. } | Observed::Down { .. } if is_pass => Verdict::Pass,
+            Observed::Up { .. } | Observed::Down { .. } => {
+                Verdict::Fail(known.reason().unwrap_or(Reason::Prober))
+            }
+        };
+        Some(Self { verdict, cause: Cause::Due, pace: known.pace() })
+    }
+
     /// Whether a connection was accepted and closed again right after another was lost.
     const fn was_cut_off(self) -> bool {
         let cut_off = matches!(self.verdict, Verdict::Fail(Reason::Closed | Reason::TlsHandshake));

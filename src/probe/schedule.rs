@@ -32,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use super::round::Round;
 use super::turns::Turns;
 use super::{Finding, Held, tripwire};
-use crate::health::Pace;
+use crate::health::{Observed, Pace};
 use crate::plan::Probe;
 use crate::units::ProbeId;
 
@@ -93,13 +93,24 @@ pub struct Schedule {
 impl Schedule {
     /// Starts to ask every member of `probes`, as soon as can be without a crowd.
     pub fn start(probes: &[Probe], ask: &Arc<impl Ask>, events: &mpsc::Sender<Event>) -> Self {
+        Self::resume(probes, &vec![Observed::Unknown; probes.len()], ask, events)
+    }
+
+    /// Goes on asking those of whom something is `known`, each at its next moment, or soon, where a change is pending; the
+    /// others are asked as soon as can be.
+    pub fn resume(
+        probes: &[Probe],
+        known: &[Observed],
+        ask: &Arc<impl Ask>,
+        events: &mpsc::Sender<Event>,
+    ) -> Self {
         let schedule = Self { tasks: TaskTracker::new(), stop: CancellationToken::new() };
         let turns = Arc::new(Turns::new());
         let gap = FIRST_GAP.min(FIRST_SPREAD / probes.len().max(1) as u32);
         let (now, offset) = (Instant::now(), fastrand::f64());
         let mut lone = HashMap::new();
         let wires = tripwire::string(probes, ask, &schedule.tasks, &schedule.stop);
-        for ((i, probe), (wire, bell)) in (0_u32..).zip(probes).zip(wires) {
+        for (((i, probe), known), (wire, bell)) in (0_u32..).zip(probes).zip(known).zip(wires) {
             let round = Round {
                 id: ProbeId(i),
                 check: Arc::clone(&probe.check),
@@ -108,6 +119,7 @@ impl Schedule {
                 events: events.clone(),
                 wire,
                 bell,
+                known: *known,
                 first: now + gap * i,
                 slot: now + probe.check.interval.mul_f64((offset + GOLDEN * f64::from(i)).fract()),
                 in_line: AtomicBool::new(false),

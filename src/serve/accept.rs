@@ -210,7 +210,13 @@ mod tests {
         let connections = Mutex::new([theirs].into());
         let script = Script { connections, error, errors, tries: Arc::clone(&tries) };
         let clients = Clients::new(Tcp { clients: MANY, per_client: MANY, idle: IDLE });
-        let house = House { clients, manner: Manner::for_tests(), idle: IDLE, stop: stop.clone() };
+        let house = House {
+            clients,
+            manner: Manner::for_tests(),
+            idle: IDLE,
+            stop: stop.clone(),
+            succeeded: CancellationToken::new(),
+        };
         tokio::spawn(Acceptor::new(house).run(script));
         (ours, tries)
     }

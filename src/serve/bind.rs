@@ -4,9 +4,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
+use tracing::warn;
 
-use crate::config::Tls;
+use super::inherit::Inherited;
+use super::place::{Door, Place, Protocol, Sockets};
 
 /// Room for a burst: a stall of some milliseconds at a few hundred thousand queries a second.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -16,30 +18,6 @@ const STREAM_BUFFER: usize = 64 << 10;
 const BACKLOG: i32 = 1024;
 /// How often a free UDP port is looked for whose TCP twin is free as well.
 const TRIES: usize = 32;
-
-/// Bound sockets that nobody reads yet.
-#[derive(Debug, Default)]
-pub struct Sockets {
-    pub(super) udp: Vec<UdpSocket>,
-    pub(super) tcp: Vec<TcpListener>,
-    pub(super) dot: Vec<TcpListener>,
-    /// TCP for HTTP/2, UDP for HTTP/3, on one port.
-    pub(super) doh: Vec<(TcpListener, UdpSocket)>,
-    pub(super) doq: Vec<UdpSocket>,
-}
-
-/// The addresses of one way to ask each, in the order they were asked for, with the ports they got.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Addresses {
-    /// Plain DNS, over UDP and TCP.
-    pub plain: Vec<SocketAddr>,
-    /// DNS over TLS.
-    pub dot: Vec<SocketAddr>,
-    /// DNS over HTTPS, with HTTP/2 and HTTP/3.
-    pub doh: Vec<SocketAddr>,
-    /// DNS over QUIC.
-    pub doq: Vec<SocketAddr>,
-}
 
 /// Why a socket could not be bound.
 #[derive(Debug, thiserror::Error)]
@@ -65,45 +43,67 @@ fn reason(addr: SocketAddr, e: &io::Error) -> String {
     }
 }
 
-/// Binds each address of `listen` for UDP (`workers` sockets that share its port) and TCP, and those of `tls` for what
-/// carries them. Port 0 takes any port that is free for both.
+/// Binds each of `places`, as far as its sockets are not among the `inherited`: UDP `workers` times, where it is plain DNS.
+/// Port 0 takes any port that is free for both UDP and TCP.
 ///
 /// # Errors
-/// The first address that cannot be had.
-pub fn bind(listen: &[SocketAddr], tls: Option<&Tls>, workers: NonZeroUsize) -> Result<Sockets, BindError> {
-    let mut sockets = Sockets::default();
-    for &addr in listen {
-        let (udp, tcp) = bind_both(addr, workers)?;
-        sockets.udp.extend(udp);
-        sockets.tcp.push(tcp);
-    }
-    let Some(tls) = tls else { return Ok(sockets) };
-    for &addr in &tls.dot {
-        let failed = |source| BindError { addr, protocol: "TCP", source };
-        sockets.dot.push(listener(addr).map_err(failed)?);
-    }
-    for &addr in &tls.doh {
-        let (udp, tcp) = bind_both(addr, NonZeroUsize::MIN)?;
-        sockets.doh.extend(udp.into_iter().zip([tcp]).map(|(udp, tcp)| (tcp, udp)));
-    }
-    for &addr in &tls.doq {
-        let failed = |source| BindError { addr, protocol: "UDP", source };
-        sockets.doq.push(first_udp(addr).map_err(failed)?);
-    }
-    Ok(sockets)
+/// The first address that cannot be had. What was inherited for the others is closed then.
+pub fn bind(
+    places: &[Place],
+    workers: NonZeroUsize,
+    inherited: &mut Inherited,
+) -> Result<Sockets, BindError> {
+    places
+        .iter()
+        .map(|&place| bind_door(inherited.take(place), workers))
+        .collect::<Result<_, _>>()
+        .map(Sockets)
 }
 
-impl Sockets {
-    /// Where they are bound.
-    pub fn local_addrs(&self) -> Addresses {
-        let tcp = |listener: &TcpListener| listener.local_addr().ok();
-        Addresses {
-            plain: self.tcp.iter().filter_map(tcp).collect(),
-            dot: self.dot.iter().filter_map(tcp).collect(),
-            doh: self.doh.iter().filter_map(|(listener, _)| tcp(listener)).collect(),
-            doq: self.doq.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
+/// Binds what a door still lacks.
+fn bind_door(mut door: Door, workers: NonZeroUsize) -> Result<Door, BindError> {
+    let protocol = door.place.protocol;
+    let count = if protocol == Protocol::Plain { workers } else { NonZeroUsize::MIN };
+    let addr = door.addr().unwrap_or(door.place.addr);
+    match (protocol.has_udp() && door.udp.is_empty(), protocol.has_tcp() && door.tcp.is_none()) {
+        (true, true) => {
+            let (udp, tcp) = bind_both(addr, count)?;
+            (door.udp, door.tcp) = (udp, Some(tcp));
+        }
+        (true, false) => door.udp = bind_udp(addr, count)?,
+        (false, is_missing) => {
+            equip(&mut door, count).map_err(|source| BindError { addr, protocol: "UDP", source })?;
+            if is_missing {
+                door.tcp =
+                    Some(listener(addr).map_err(|source| BindError { addr, protocol: "TCP", source })?);
+            }
         }
     }
+    if let Some(tcp) = &door.tcp {
+        tcp.set_nonblocking(true).map_err(|source| BindError { addr, protocol: "TCP", source })?;
+    }
+    Ok(door)
+}
+
+/// Makes inherited sockets what ours are, and as many. There may be more: what waits in one of them would be lost if it were
+/// closed. There may be fewer, where this process may not add one.
+fn equip(door: &mut Door, count: NonZeroUsize) -> io::Result<()> {
+    for socket in &door.udp {
+        prepare(&SockRef::from(socket), socket.local_addr()?)?;
+    }
+    let Some(first) = door.udp.first() else { return Ok(()) };
+    let addr = first.local_addr()?;
+    SockRef::from(first).set_reuse_port(true)?;
+    while door.udp.len() < count.get() {
+        match next_udp(addr) {
+            Ok(socket) => door.udp.push(socket),
+            Err(e) => {
+                warn!(%addr, %e, sockets = door.udp.len(), "no more UDP workers here: their sockets cannot be bound");
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Binds an address for UDP and TCP; port 0 is tried until one is free for both.
@@ -122,14 +122,22 @@ fn bind_both(addr: SocketAddr, workers: NonZeroUsize) -> Result<(Vec<UdpSocket>,
 
 fn bind_one(addr: SocketAddr, workers: NonZeroUsize) -> Result<(Vec<UdpSocket>, TcpListener), BindError> {
     let failed = |protocol| move |source| BindError { addr, protocol, source };
-    let first = first_udp(addr).map_err(failed("UDP"))?;
-    let addr = first.local_addr().map_err(failed("UDP"))?;
-    let mut udp = vec![first];
-    for _ in 1..workers.get() {
-        udp.push(next_udp(addr).map_err(failed("UDP"))?);
-    }
-    let tcp = listener(addr).map_err(failed("TCP"))?;
+    let udp = bind_udp(addr, workers)?;
+    let bound = udp.first().map_or(Ok(addr), UdpSocket::local_addr).map_err(failed("UDP"))?;
+    let tcp = listener(bound).map_err(failed("TCP"))?;
     Ok((udp, tcp))
+}
+
+fn bind_udp(addr: SocketAddr, workers: NonZeroUsize) -> Result<Vec<UdpSocket>, BindError> {
+    let bind_all = || {
+        let mut udp = vec![first_udp(addr)?];
+        let addr = udp[0].local_addr()?;
+        for _ in 1..workers.get() {
+            udp.push(next_udp(addr)?);
+        }
+        Ok(udp)
+    };
+    bind_all().map_err(|source| BindError { addr, protocol: "UDP", source })
 }
 
 /// The first socket is bound without `SO_REUSEPORT`, so that a second server on the port is an error and not a
@@ -154,20 +162,26 @@ fn next_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 fn udp(addr: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER); // as much as net.core.rmem_max allows
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(socket2::Protocol::UDP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    super::batch::ignore_path_mtu(&socket, addr.is_ipv6())?;
-    if addr.ip().is_unspecified() {
-        super::batch::ask_for_destinations(&socket, addr.is_ipv6())?;
-    }
+    prepare(&socket, addr)?;
     Ok(socket)
 }
 
+/// Sets what can be set before and after a socket is bound.
+fn prepare(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER); // as much as net.core.rmem_max allows
+    super::batch::ignore_path_mtu(socket, addr.is_ipv6())?;
+    if addr.ip().is_unspecified() {
+        super::batch::ask_for_destinations(socket, addr.is_ipv6())?;
+    }
+    Ok(())
+}
+
 fn listener(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -177,7 +191,6 @@ fn listener(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.set_recv_buffer_size(STREAM_BUFFER)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
@@ -188,13 +201,15 @@ mod tests {
     const LOOPBACK: &str = "127.5.3.1:0"; // where no other test is
 
     fn try_bind(addr: SocketAddr) -> Result<Sockets, BindError> {
-        bind(&[addr], None, NonZeroUsize::new(3).unwrap())
+        let place = Place { protocol: Protocol::Plain, addr };
+        bind(&[place], NonZeroUsize::new(3).unwrap(), &mut Inherited::nothing())
     }
 
     #[test]
     fn port_0_is_one_port_for_all_sockets_of_an_address() {
         let sockets = try_bind(LOOPBACK.parse().unwrap()).unwrap();
-        let ports: Vec<u16> = sockets.udp.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+        let ports: Vec<u16> =
+            sockets.0[0].udp.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
         assert_eq!(ports, [sockets.local_addrs().plain[0].port(); 3]);
         assert_ne!(ports[0], 0);
     }
@@ -218,13 +233,30 @@ mod tests {
     }
 
     #[test]
+    fn what_was_inherited_is_completed_and_never_closed() {
+        let bound = || try_bind(LOOPBACK.parse().unwrap()).unwrap();
+        let place = bound().0[0].place;
+        let rebind = |sockets: Sockets, workers| {
+            let inherited = &mut Inherited::from(sockets);
+            bind(&[place], NonZeroUsize::new(workers).unwrap(), inherited).unwrap()
+        };
+        for (workers, sockets) in [(5, 5), (3, 3), (1, 3)] {
+            let before = bound();
+            let addrs = before.local_addrs();
+            let after = rebind(before, workers);
+            assert_eq!((after.0[0].udp.len(), after.local_addrs()), (sockets, addrs));
+            assert_eq!(after.are_for(NonZeroUsize::new(workers).unwrap()), workers == sockets);
+        }
+    }
+
+    #[test]
     fn a_connection_holds_little_of_the_kernels_memory() {
         let sockets = try_bind(LOOPBACK.parse().unwrap()).unwrap();
         let _client = std::net::TcpStream::connect(sockets.local_addrs().plain[0]).unwrap();
-        let listener = &sockets.tcp[0];
+        let listener = sockets.0[0].tcp.as_ref().unwrap();
         listener.set_nonblocking(false).unwrap();
         let (connection, _) = listener.accept().unwrap();
-        let connection = socket2::SockRef::from(&connection);
+        let connection = SockRef::from(&connection);
         let most = 2 * STREAM_BUFFER; // socket(7): the kernel doubles it
         assert!(connection.send_buffer_size().unwrap() <= most);
         assert!(connection.recv_buffer_size().unwrap() <= most);

@@ -17,6 +17,8 @@ use crate::config::Tcp;
 pub(crate) struct Clients {
     limits: Tcp,
     guests: Arc<Mutex<Guests>>,
+    /// By which door they come in here.
+    door: u64,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +31,7 @@ struct Guests {
 #[derive(Debug)]
 struct Guest {
     client: IpAddr,
+    door: u64,
     heard: Instant,
     leave: CancellationToken,
 }
@@ -44,7 +47,14 @@ pub(crate) struct Seat {
 
 impl Clients {
     pub(crate) fn new(limits: Tcp) -> Self {
-        Self { limits, guests: Arc::default() }
+        Self { limits, guests: Arc::default(), door: 0 }
+    }
+
+    /// The same clients, and who comes in by one more door.
+    pub(super) fn of_one_door(&self) -> Self {
+        let mut guests = self.guests();
+        guests.next += 1;
+        Self { limits: self.limits, guests: Arc::clone(&self.guests), door: guests.next }
     }
 
     /// How many there may be.
@@ -66,7 +76,7 @@ impl Clients {
         }
         let (id, leave) = (guests.next, CancellationToken::new());
         guests.next += 1;
-        guests.all.insert(id, Guest { client, heard: Instant::now(), leave: leave.clone() });
+        guests.all.insert(id, Guest { client, door: self.door, heard: Instant::now(), leave: leave.clone() });
         drop(guests);
         Some(Seat { clients: self.clone(), id, leave })
     }
@@ -76,9 +86,11 @@ impl Clients {
         self.guests().ask_silent_to_leave();
     }
 
-    /// Makes all connections leave: their time is over.
+    /// Makes all connections of this door leave: their time is over.
     pub(crate) fn close_all(&self) {
-        self.guests().all.values().for_each(|guest| guest.leave.cancel());
+        let guests = self.guests();
+        let own = guests.all.values().filter(|guest| guest.door == self.door);
+        own.for_each(|guest| guest.leave.cancel());
     }
 
     fn guests(&self) -> MutexGuard<'_, Guests> {
@@ -171,11 +183,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn at_the_end_all_leave() {
-        let clients = clients(10, 10);
-        let seats = [1, 2, 3].map(|last| clients.seat(v4(last)).unwrap());
-        clients.close_all();
-        assert!(seats.iter().all(|seat| seat.leave.is_cancelled()));
+    async fn at_the_end_of_a_door_all_leave_who_came_in_there() {
+        let clients = clients(4, 2);
+        let doors = [clients.of_one_door(), clients.of_one_door()];
+        let seats = doors.each_ref().map(|door| [1, 2].map(|last| door.seat(v4(last)).unwrap()));
+        assert!(doors[0].seat(v4(1)).is_none(), "limits hold for all doors together");
+        doors[0].close_all();
+        let left = seats.each_ref().map(|seats| seats.each_ref().map(|seat| seat.leave.is_cancelled()));
+        assert_eq!(left, [[true; 2], [false; 2]]);
     }
 
     #[test]

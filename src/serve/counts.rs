@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::iter::Sum;
 use std::ops::AddAssign;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,23 +47,50 @@ pub struct PoolKey {
     pub record_type: String,
 }
 
+/// Of each UDP worker what it counts, and what those have counted that are gone. The sum never falls.
+#[derive(Debug, Default)]
+pub(super) struct Workers {
+    tallies: Vec<Arc<Tally>>,
+    gone: Tally,
+    /// What the process before this one has counted.
+    before: Counts,
+}
+
 /// Reads what all who count have counted, while they go on. Clones read the same.
 #[derive(Debug, Clone)]
 pub struct Counter {
     pub(super) reader: Reader,
-    /// Of each UDP worker.
-    pub(super) workers: Arc<[Arc<Tally>]>,
+    pub(super) workers: Arc<Mutex<Workers>>,
     /// Of each transport; that of UDP is written by nobody.
     pub(super) streams: Arc<[Tally]>,
 }
 
 impl Counter {
-    /// What became of queries so far, since this process began to answer.
+    /// What became of queries so far, since the server was started, be it in another process.
     pub fn read(&self) -> Counts {
         let snapshot = Arc::clone(self.reader.clone().load());
-        let workers = self.workers.iter().map(|tally| (Transport::Udp, &**tally));
-        let all = workers.chain(Transport::ALL.into_iter().zip(&*self.streams));
-        all.map(|(transport, tally)| tally.read(transport, snapshot.roster())).sum()
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let tallies = workers.tallies.iter().map(|tally| &**tally).chain([&workers.gone]);
+        let all = tallies
+            .map(|tally| (Transport::Udp, tally))
+            .chain(Transport::ALL.into_iter().zip(&*self.streams));
+        let counts = all.map(|(transport, tally)| tally.read(transport, snapshot.roster()));
+        counts.chain([workers.before.clone()]).sum()
+    }
+}
+
+impl Workers {
+    /// These count from now on, too.
+    pub(super) fn hire(&mut self, tallies: &[Arc<Tally>]) {
+        // Whoever is gone has given up its own reference, and writes no more.
+        let gone = self.tallies.extract_if(.., |tally| Arc::strong_count(tally) == 1);
+        gone.for_each(|tally| self.gone.take_over(&tally));
+        self.tallies.extend_from_slice(tallies);
+    }
+
+    /// Another process has counted this.
+    pub(super) fn remember(&mut self, before: Counts) {
+        self.before += before;
     }
 }
 
@@ -73,6 +100,17 @@ impl Counts {
         if count > 0 {
             *self.0.entry(what).or_default() += count;
         }
+    }
+
+    /// What has happened since then.
+    #[must_use]
+    pub fn since(self, then: &Self) -> Self {
+        let mut since = Self::default();
+        for (what, count) in self.0 {
+            let more = count.saturating_sub(then.get(&what));
+            since.add(what, more);
+        }
+        since
     }
 
     /// Everything that has happened.
@@ -162,5 +200,32 @@ mod tests {
             (2, 0)
         );
         assert_eq!(counts.iter().count(), 4);
+        assert_eq!(counts.clone().since(&counts), Counts::default());
+        let mut more = counts.clone();
+        more.add(Counted::Event(Transport::Udp, Event::Received), 5);
+        assert_eq!(more.since(&counts).iter().map(|(_, count)| count).collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn what_the_gone_have_counted_stays_counted() {
+        let count = |received| {
+            let tally = Arc::<Tally>::default();
+            tally.add(Event::Received, received);
+            tally
+        };
+        let (first, second) = (count(3), count(4));
+        let mut workers = Workers::default();
+        workers.hire(&[Arc::clone(&first)]);
+        first.add(Event::Received, 10);
+        drop(first);
+        workers.hire(&[Arc::clone(&second)]);
+        assert_eq!(workers.tallies.len(), 1);
+        let reader = crate::snapshot::Publisher::new(crate::snapshot::Snapshot::default()).reader();
+        let counter = Counter { reader, workers: Arc::new(Mutex::new(workers)), streams: Arc::default() };
+        assert_eq!(counter.read().of(Event::Received), 17);
+        let before = counter.read();
+        counter.workers.lock().unwrap().remember(before);
+        second.add(Event::Received, 1);
+        assert_eq!(counter.read().of(Event::Received), 35);
     }
 }

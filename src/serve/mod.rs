@@ -9,13 +9,16 @@ mod bind;
 mod clients;
 mod counts;
 mod desk;
+mod door;
 mod doq;
 mod envelope;
 mod http2;
 mod http3;
 mod https;
+mod inherit;
 mod limit;
 mod measured;
+mod place;
 mod quic;
 mod room;
 mod tally;
@@ -27,18 +30,19 @@ mod udp;
 mod way;
 
 use std::io;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Server, Shown};
-use crate::snapshot::Reader;
+use crate::config::{Dnstap, RateLimit, Server, Shown, Tcp};
+use crate::snapshot::{Reader, Snapshot};
 
-use accept::Within;
+use counts::Workers;
+use door::Open;
 use limit::Limiter;
 use tally::Tally;
 use tap::{Moments, Tap};
@@ -46,23 +50,46 @@ use way::Way;
 
 pub(crate) use clients::{Clients, Seat};
 
-pub use bind::{Addresses, BindError, Sockets, bind};
+pub use bind::{BindError, bind};
 pub use counts::{Counted, Counter, Counts, Kind, PoolKey};
+pub use inherit::{Bound, Inherited};
+pub use place::{Addresses, Place, Protocol, Sockets, places};
 pub use tally::{Event, Transport};
 
-/// How long connections may take to end once the server stops.
+/// How long those who listen in may take to pass on what they were told last.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The running servers of all sockets.
 #[derive(Debug)]
 pub struct Servers {
-    udp: udp::Workers,
-    tcp: TaskTracker,
-    clients: Clients,
-    manner: Manner,
-    /// Those who listen in.
-    outlets: TaskTracker,
+    doors: Vec<Open>,
+    house: House,
+    settings: Settings,
+    shown: Option<Shown>,
+    outlets: Outlets,
+    workers: Arc<Mutex<Workers>>,
+}
+
+/// Those who listen in.
+#[derive(Debug, Default)]
+struct Outlets {
+    tasks: TaskTracker,
     stop: CancellationToken,
+}
+
+/// A door of the sockets to be served from now on.
+enum Next {
+    /// By its place among those that are open.
+    Stays(usize),
+    Opens(Box<Open>),
+}
+
+/// Doors that are not served any more.
+#[derive(Debug)]
+#[must_use = "what has arrived is to be answered"]
+pub struct Closing {
+    doors: Vec<Open>,
+    outlets: Outlets,
 }
 
 /// Unix time.
@@ -75,7 +102,22 @@ struct House {
     manner: Manner,
     /// The longest silence (`tcp.idle`).
     idle: Duration,
+    /// Its door closes.
     stop: CancellationToken,
+    /// Another process serves the same sockets.
+    succeeded: CancellationToken,
+}
+
+/// What a door is opened with, and cannot be changed while it is open.
+#[derive(Debug, Clone, PartialEq)]
+struct Settings {
+    tcp: Tcp,
+    rate_limit: RateLimit,
+    cpus: Vec<usize>,
+    dnstap: Option<Dnstap>,
+    query_log: Option<NonZeroU32>,
+    /// Collectors are told which server it is.
+    nsid: String,
 }
 
 /// What all workers answer with.
@@ -112,7 +154,7 @@ fn tallies() -> Arc<[Tally]> {
 impl Manner {
     /// With no zones, at the beginning of time.
     fn for_tests() -> Self {
-        let reader = crate::snapshot::Publisher::new(crate::snapshot::Snapshot::default()).reader();
+        let reader = crate::snapshot::Publisher::new(Snapshot::default()).reader();
         let clock = || Duration::ZERO;
         Self { reader, clock, limiter: None, tallies: tallies(), tap: None, cpus: Arc::default() }
     }
@@ -129,65 +171,176 @@ pub fn start(
     server: &Server,
     shown: Option<&Shown>,
 ) -> io::Result<Servers> {
-    let Sockets { udp, tcp, dot, doh, doq } = sockets;
-    let limiter = Limiter::new(server.rate_limit).map(Arc::new);
-    let (outlets, stop) = (TaskTracker::new(), CancellationToken::new());
-    let tap = Tap::open(server, &outlets, &stop);
-    let cpus = server.cpus.clone().into();
-    let manner = Manner { reader, clock, limiter, tallies: tallies(), tap, cpus };
-    let udp = udp::Workers::start(udp, &manner)?;
-    let clients = Clients::new(server.tcp);
-    let servers = Servers { udp, tcp: TaskTracker::new(), clients, manner, outlets, stop };
-    let (clients, stop) = (servers.clients.clone(), servers.stop.clone());
-    let house = House { clients, manner: servers.manner.clone(), idle: server.tcp.idle, stop };
-    let acceptor = || accept::Acceptor::new(house.clone());
-    for listener in tcp {
-        servers.tcp.spawn(acceptor().run(TcpListener::from_std(listener)?));
+    let manner = Manner { reader, clock, limiter: None, tallies: tallies(), tap: None, cpus: Arc::default() };
+    let (house, outlets) = House::new(server, manner, CancellationToken::new());
+    let doors = sockets.0.into_iter().map(|door| Open::new(door, &house, shown));
+    let doors = doors.collect::<io::Result<Vec<Open>>>()?;
+    let mut workers = Workers::default();
+    for door in &doors {
+        workers.hire(door.tallies());
     }
-    if let Some(shown) = shown {
-        let (dns, http) = (tls::server(shown, b"dot"), tls::server(shown, b"h2"));
-        for listener in dot {
-            let acceptor = acceptor().encrypted(Arc::clone(&dns), Within::Dns);
-            servers.tcp.spawn(acceptor.run(TcpListener::from_std(listener)?));
-        }
-        let over_quic = |udp, protocol, within| {
-            let acceptor = quic::Acceptor::new(house.clone(), udp, tls::server(shown, protocol), within)?;
-            io::Result::Ok(servers.tcp.spawn(acceptor.run()))
+    let (settings, workers) = (Settings::of(server), Arc::new(Mutex::new(workers)));
+    Ok(Servers { doors, house, settings, shown: shown.cloned(), outlets, workers })
+}
+
+impl House {
+    /// As `server` says it is, and those who listen in there.
+    fn new(server: &Server, manner: Manner, succeeded: CancellationToken) -> (Self, Outlets) {
+        let outlets = Outlets::default();
+        let manner = Manner {
+            limiter: Limiter::new(server.rate_limit).map(Arc::new),
+            tap: Tap::open(server, &outlets.tasks, &outlets.stop),
+            cpus: server.cpus.clone().into(),
+            ..manner
         };
-        for (listener, udp) in doh {
-            let acceptor = acceptor().encrypted(Arc::clone(&http), Within::Http);
-            servers.tcp.spawn(acceptor.run(TcpListener::from_std(listener)?));
-            over_quic(udp, b"h3", Within::Http)?;
-        }
-        for udp in doq {
-            over_quic(udp, b"doq", Within::Dns)?;
+        let (clients, stop) = (Clients::new(server.tcp), CancellationToken::new());
+        (Self { clients, manner, idle: server.tcp.idle, stop, succeeded }, outlets)
+    }
+}
+
+impl Settings {
+    fn of(server: &Server) -> Self {
+        Self {
+            tcp: server.tcp,
+            rate_limit: server.rate_limit,
+            cpus: server.cpus.clone(),
+            dnstap: server.dnstap.clone(),
+            query_log: server.query_log,
+            nsid: server.nsid.clone(),
         }
     }
-    servers.tcp.close();
-    Ok(servers)
 }
 
 impl Servers {
+    /// Copies of all sockets, for whoever serves them next. What waits in them is in the copies as well.
+    ///
+    /// # Errors
+    /// There are no descriptors.
+    pub fn sockets(&self) -> io::Result<Sockets> {
+        self.doors.iter().map(|door| door.sockets.try_clone()).collect::<io::Result<_>>().map(Sockets)
+    }
+
+    /// From now on `sockets` are served, as `server` says. A door that is served already, by the same settings, stays open
+    /// with all of its connections; the others are opened, and then those closed that are not wanted as they are.
+    ///
+    /// # Errors
+    /// See [`start`]; nothing has changed then.
+    pub fn change(
+        &mut self,
+        sockets: Sockets,
+        server: &Server,
+        shown: Option<&Shown>,
+    ) -> io::Result<Closing> {
+        let settings = Settings::of(server);
+        let other = (settings != self.settings).then(|| {
+            let (manner, succeeded) = (self.house.manner.clone(), self.house.succeeded.clone());
+            House::new(server, manner, succeeded)
+        });
+        let house = other.as_ref().map_or(&self.house, |(house, _)| house);
+        let mut stay: Vec<usize> = Vec::new();
+        let mut next = Vec::new();
+        for door in sockets.0 {
+            let is_own =
+                |&i: &usize| other.is_none() && !stay.contains(&i) && self.doors[i].sockets.is(&door);
+            let own = (0..self.doors.len()).find(is_own);
+            stay.extend(own);
+            next.push(match own {
+                Some(own) => Next::Stays(own),
+                None => Next::Opens(Box::new(Open::new(door, house, self.shown.as_ref().or(shown))?)),
+            });
+        }
+        let doors = self.replace(next);
+        let mut closing = Closing { doors, outlets: Outlets::default() };
+        if let Some((house, outlets)) = other {
+            (self.house, self.settings) = (house, settings);
+            closing.outlets = std::mem::replace(&mut self.outlets, outlets);
+        }
+        self.show(shown);
+        Ok(closing)
+    }
+
+    /// The doors that are not wanted any more.
+    fn replace(&mut self, next: Vec<Next>) -> Vec<Open> {
+        let mut before: Vec<Option<Open>> = std::mem::take(&mut self.doors).into_iter().map(Some).collect();
+        for door in next {
+            match door {
+                Next::Stays(own) => self.doors.extend(before[own].take()),
+                Next::Opens(door) => {
+                    self.workers().hire(door.tallies());
+                    self.doors.push(*door);
+                }
+            }
+        }
+        before.into_iter().flatten().collect()
+    }
+
+    /// Connections that are open stay; the next ones are shown another certificate.
+    fn show(&mut self, shown: Option<&Shown>) {
+        match (&self.shown, shown) {
+            (Some(own), Some(shown)) => own.show_same(shown),
+            (None, shown) => self.shown = shown.cloned(),
+            (Some(_), None) => self.shown = None, // all doors that need it are closed
+        }
+    }
+
+    /// What clients are shown: it stays the same one for as long as anything is encrypted.
+    pub const fn shown(&self) -> Option<&Shown> {
+        self.shown.as_ref()
+    }
+
+    /// What is answered.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(self.house.manner.reader.clone().load())
+    }
+
     /// Reads what becomes of queries.
     pub fn counter(&self) -> Counter {
-        let (reader, streams) = (self.manner.reader.clone(), Arc::clone(&self.manner.tallies));
-        Counter { reader, workers: self.udp.tallies().into(), streams }
+        let (reader, streams) = (self.house.manner.reader.clone(), Arc::clone(&self.house.manner.tallies));
+        Counter { reader, workers: Arc::clone(&self.workers), streams }
+    }
+
+    /// Counts what another process has counted before, too.
+    pub fn remember(&self, before: Counts) {
+        self.workers().remember(before);
+    }
+
+    /// The addresses, in the order of the config.
+    pub fn local_addrs(&self) -> Addresses {
+        Addresses::of(self.doors.iter().map(|door| &door.sockets))
     }
 
     /// Answers what has arrived, then closes everything; what became of all queries.
     pub async fn stop(self) -> Counts {
         let counter = self.counter();
-        let Self { udp, tcp, clients, manner, outlets, stop } = self;
-        stop.cancel();
-        let udp = tokio::task::spawn_blocking(move || udp.stop());
-        if timeout(LAST_WORDS, tcp.wait()).await.is_err() {
-            clients.close_all();
-            tcp.wait().await;
-        }
-        let _ = udp.await;
-        drop(manner); // nobody can tell those who listen anything any more
-        outlets.close();
-        let _ = timeout(LAST_WORDS, outlets.wait()).await;
+        let Self { doors, outlets, house, .. } = self;
+        drop(house);
+        Closing { doors, outlets }.stop().await;
         counter.read()
+    }
+
+    /// The same while another process serves the same sockets: who comes now is left to it.
+    pub async fn leave(self) -> Counts {
+        self.house.succeeded.cancel();
+        self.stop().await
+    }
+
+    fn workers(&self) -> MutexGuard<'_, Workers> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Closing {
+    /// Answers what has arrived, then closes.
+    pub async fn stop(self) {
+        let Self { doors, outlets } = self;
+        outlets.stop.cancel();
+        let closing = TaskTracker::new();
+        for door in doors {
+            closing.spawn(door.close());
+        }
+        closing.close();
+        closing.wait().await;
+        outlets.tasks.close();
+        let _ = timeout(LAST_WORDS, outlets.tasks.wait()).await;
     }
 }

@@ -152,10 +152,11 @@ impl Acceptor {
         }
     }
 
-    /// Tells whoever comes now to go elsewhere, for as long as there is a socket.
+    /// Tells whoever comes now to go elsewhere, for as long as there is a socket. Where another process reads the same socket,
+    /// who is not heard here comes again by itself, and may meet that one.
     async fn turn_away(&self) {
         while let Some(incoming) = self.endpoint.accept().await {
-            incoming.refuse();
+            if self.house.succeeded.is_cancelled() { incoming.ignore() } else { incoming.refuse() }
         }
     }
 }

@@ -134,6 +134,12 @@ impl Tally {
         }
     }
 
+    /// Counts what another one has counted, whose thread is gone.
+    pub(super) fn take_over(&self, gone: &Self) {
+        let pairs = self.events.iter().zip(&gone.events).chain(self.cells.iter().zip(&gone.cells));
+        pairs.for_each(|(own, gone)| add(own, gone.load(Ordering::Relaxed)));
+    }
+
     /// Counts an event, from any thread of those that only write so.
     pub(super) fn share(&self, event: Event) {
         self.events[event as usize].fetch_add(1, Ordering::Relaxed);

@@ -27,6 +27,8 @@ use crate::snapshot::Snapshot;
 
 /// Replies to pipelined queries are written together up to so many bytes.
 const WRITE_TOGETHER: usize = 16 * 1024;
+/// How long a client that is about to be closed may be silent before it is: its next query may be on the way.
+const LINGER: Duration = Duration::from_millis(100);
 /// Room for a reply that is no longer than most are; a longer one is written again, with room for any.
 const USUAL_REPLY: usize = 2048;
 
@@ -56,7 +58,10 @@ where
         let mut inbox = Inbox::default();
         loop {
             let silence = Instant::now() + idle;
-            let more = stop.run_until_cancelled(inbox.fill(&mut stream, silence)).await;
+            let more = match stop.run_until_cancelled(inbox.fill(&mut stream, silence)).await {
+                Some(more) => Some(more),
+                None => timeout(LINGER, inbox.fill(&mut stream, silence)).await.ok(),
+            };
             if matches!(more, Some(Ok(()))) {
                 seat.heard();
             }
@@ -213,7 +218,13 @@ mod tests {
         let limits = Tcp { clients: NonZeroUsize::MIN, per_client: NonZeroUsize::MIN, idle: IDLE };
         let clients = Clients::new(limits);
         let client = Client { way, seat: clients.seat(way.from.ip()).unwrap() };
-        let house = House { clients, manner: Manner::for_tests(), idle: IDLE, stop: stop.clone() };
+        let house = House {
+            clients,
+            manner: Manner::for_tests(),
+            idle: IDLE,
+            stop: stop.clone(),
+            succeeded: CancellationToken::new(),
+        };
         (ours, tokio::spawn(converse(theirs, client, house)))
     }
 
@@ -284,6 +295,11 @@ mod tests {
         stream.write_all(&framed(7)).await.unwrap();
         assert_eq!(reply_id(&mut stream).await, 7);
         stop.cancel();
+        for id in 8..20 {
+            sleep(LINGER / 2).await;
+            stream.write_all(&framed(id)).await.unwrap();
+            assert_eq!(reply_id(&mut stream).await, id, "it was on the way");
+        }
         talk.await.unwrap();
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
     }

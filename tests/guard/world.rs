@@ -129,14 +129,13 @@ impl Watch {
         let (world, began) = (Arc::new(World(Mutex::new(outside))), Instant::now());
         let (sender, mut events) = mpsc::channel(16);
         let schedule = Schedule::start(&plan.probes, &world, &sender);
-        let guards = plan.guard.addresses.clone();
+        let (guards, interval) = (plan.guard.addresses.clone(), Director::guard_interval(&plan));
         let mut director = Director::new(plan, &State::default());
         while !director.is_informed() {
             take(&mut director, events.recv().await.unwrap(), since(began));
         }
         let reader = director.open(&State::default(), since(began)).reader();
         let (told, answers) = mpsc::channel(1);
-        let interval = director.guard_interval();
         tokio::spawn(stand(guards, Arc::clone(&world), interval, director.suspicion(), told));
         Self { world, director, events, answers, reader, began, _schedule: schedule }
     }

@@ -31,13 +31,19 @@ pub use exec::{ExecCheck, Warning};
 pub use postgres::{PostgresCheck, Role};
 pub use puppet::LoadCheck;
 
-/// A value and where the operator wrote it.
-#[derive(Debug, Clone, PartialEq)]
+/// A value and where the operator wrote it. It is the same value wherever it is written.
+#[derive(Debug, Clone)]
 pub struct Located<T> {
     /// The value.
     pub value: T,
     /// Its place in the config.
     pub at: Location,
+}
+
+impl<T: PartialEq> PartialEq for Located<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
 }
 
 /// The whole config. Paths are as they should be opened: relative ones joined to the config's folder.
@@ -126,7 +132,7 @@ pub struct RateLimit {
 }
 
 /// `[server] tcp`
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tcp {
     /// Connections at once.
     pub clients: NonZeroUsize,
@@ -150,7 +156,7 @@ pub struct Tls {
 }
 
 /// `[server] dnstap`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dnstap {
     /// The Unix socket of the collector.
     pub socket: PathBuf,

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Director, log};
-use crate::health::{Agreement, Concord};
+use crate::health::{Agreement, Concord, Stance};
 use crate::plan::{Condition, MemberId, Plan};
 use crate::units::{Moment, PoolId};
 
@@ -24,8 +26,8 @@ pub(super) struct Agreements {
 }
 
 /// The other version that a member serves, and since when it is held back for it, in seconds of Unix time.
-#[derive(Debug)]
-struct Other {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Other {
     version: String,
     since: u32,
 }
@@ -35,6 +37,19 @@ impl Agreements {
     pub(super) fn new(plan: &Plan) -> Self {
         let pools = plan.pools.iter().map(|pool| Agreement::new(pool.version_grace, pool.members.len()));
         Self { pools: pools.collect(), held_back: BTreeMap::new(), ends: BTreeMap::new() }
+    }
+
+    /// Where a member stands, and what it is held back for.
+    pub(super) fn of(&self, id: MemberId) -> (Stance, Option<Other>) {
+        (self.pools[id.pool.index()].stance(id.place as usize), self.held_back.get(&id).cloned())
+    }
+
+    /// The same of a whole pool before it tells anything, by place.
+    pub(super) fn resume(&mut self, pool: PoolId, grace: Duration, members: Vec<(Stance, Option<Other>)>) {
+        let ids = (0..).map(|place| MemberId { pool, place });
+        let (stances, others): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+        self.held_back.extend(ids.zip(others).filter_map(|(id, other)| Some((id, other?))));
+        self.pools[pool.index()] = Agreement::among(grace, stances);
     }
 
     /// Whether a member is held back.

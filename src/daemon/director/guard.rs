@@ -22,7 +22,7 @@ pub(super) fn guard(plan: &Plan) -> Guard {
         *members.entry(probe.target).or_insert(next)
     };
     let numbers = plan.probes.iter().map(&mut number).collect();
-    let interval = longest(plan, |check| check.interval);
+    let interval = Director::guard_interval(plan);
     let round = longest(plan, |check| check.interval + check.timeout);
     Guard::new(Rules { share, most_leaving: asked.max_leaving }, numbers, interval, round)
 }
@@ -43,9 +43,9 @@ impl Director {
         self.suspicion.subscribe()
     }
 
-    /// How often they are.
-    pub const fn guard_interval(&self) -> Duration {
-        self.guard.interval()
+    /// How often they are, of a plan.
+    pub fn guard_interval(plan: &Plan) -> Duration {
+        longest(plan, |check| check.interval)
     }
 
     /// A guard has answered.
@@ -111,6 +111,14 @@ impl Director {
         self.guard.next_look().into_iter().chain(room).min()
     }
 
+    /// These were silent before: while many are, nobody leaves for it.
+    pub(super) fn suspect(&mut self, silent: impl Iterator<Item = ProbeId>, now: Moment) {
+        for id in silent {
+            self.witness(id, Evidence::Silence, now);
+        }
+        self.tell_suspicion();
+    }
+
     fn turn(&mut self, turn: Option<Turn>, now: Moment) {
         let Some(turn) = turn else { return };
         match turn {
@@ -122,6 +130,10 @@ impl Director {
                 self.draw_all();
             }
         }
+        self.tell_suspicion();
+    }
+
+    fn tell_suspicion(&self) {
         self.suspicion
             .send_if_modified(|asking| std::mem::replace(asking, self.guard.is_asking()) != *asking);
     }

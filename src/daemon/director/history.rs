@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::admin::status::Transition;
 use crate::health::Observed;
 use crate::plan::{Pool, Probe};
@@ -11,7 +13,8 @@ use crate::snapshot::Mode;
 const MOST: usize = 256;
 
 /// The last transitions, the oldest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct History(VecDeque<Transition>);
 
 impl History {

@@ -8,13 +8,16 @@ mod account;
 mod agreements;
 mod guard;
 mod history;
+mod legacy;
 mod log;
 mod news;
+mod opening;
 mod orders;
 mod ramps;
 mod recents;
 mod sighting;
 mod standings;
+mod succession;
 mod tales;
 mod view;
 mod wake;
@@ -28,22 +31,24 @@ use tokio::sync::watch;
 use super::cookies;
 use super::state::{Lease, State};
 use crate::admin::journal::Journal;
-use crate::health::{Guard, Observed, Pace, Reason, Standing, Vigil};
+use crate::health::{Guard, Observed, Pace, Reason, Vigil};
 use crate::plan::{MemberId, Plan, Pool};
 use crate::probe::Finding;
-use crate::snapshot::{Account, Compiler, Lineup, Publisher, Snapshot};
+use crate::snapshot::{Account, Compiler, Lineup, Publisher, Reader, Snapshot};
 use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::account;
 use agreements::Agreements;
 use history::History;
-use news::{News, patience, queues};
+use news::{News, queues};
 use orders::Orders;
 use ramps::Ramps;
 use recents::Recents;
 use sighting::Sighting;
-use tales::{Presumed, Tale, is_awaited};
+use tales::{Tale, is_awaited};
 
+pub(super) use legacy::Legacy;
 pub use orders::{Effect, Left, Refusal};
+pub(super) use succession::Heir;
 pub use view::View;
 pub use wake::Kept;
 
@@ -68,6 +73,8 @@ pub struct Director {
     /// When each lineup began, in seconds of Unix time.
     began: Vec<u32>,
     leases: Vec<Lease>,
+    /// No serial after these was ever answered, of zones that are not in the plan. They may come back.
+    past: BTreeMap<String, Serial>,
     /// The pools of each probe.
     pools: Vec<Vec<PoolId>>,
     /// The probes of each pool.
@@ -104,13 +111,20 @@ enum Stage {
 impl Director {
     /// Nobody has a verdict; `state` is what the last run left.
     pub fn new(plan: Arc<Plan>, state: &State) -> Self {
+        let compiler = Compiler::new(Arc::clone(&plan));
+        let director = Self::with_compiler(plan, compiler, state);
+        director.orders.tell_strays(|_| false);
+        director
+    }
+
+    fn with_compiler(plan: Arc<Plan>, compiler: Compiler, state: &State) -> Self {
         let leases = plan
             .zones
             .iter()
             .map(|zone| Lease::start(zone.serial, state.serials.get(&zone.origin.to_string()).copied()));
         let probes = probes_of_pools(&plan);
         Self {
-            compiler: Compiler::new(Arc::clone(&plan)),
+            compiler,
             sightings: vec![Sighting::NONE; plan.probes.len()],
             agreements: Agreements::new(&plan),
             tales: vec![Tale::default(); plan.probes.len()],
@@ -124,6 +138,7 @@ impl Director {
             lineups: Vec::new(),
             began: Vec::new(),
             leases: leases.collect(),
+            past: past(&plan, &state.serials),
             pools: pools_of_probes(&probes, plan.probes.len()),
             probes,
             queues: queues(&plan),
@@ -208,42 +223,11 @@ impl Director {
         self.unknown == 0
     }
 
-    /// Ends the first round: who has no verdict yet is taken as `state` left them, and the first snapshot is
-    /// compiled and published.
-    pub fn open(&mut self, state: &State, now: Moment) -> &Publisher {
-        for ((probe, sighting), tale) in self.plan.probes.iter().zip(&mut self.sightings).zip(&mut self.tales)
-        {
-            match (sighting.observed, state.up.get(&probe.key())) {
-                (Observed::Unknown, Some(true)) => sighting.observed = Observed::UP,
-                (Observed::Unknown, Some(false)) => tale.presumed = Presumed::Unfit,
-                _ => {}
-            }
-        }
-        self.unknown = 0;
-        let probes = self.plan.probes.iter().zip(&self.queues);
-        let patience = probes.map(|(probe, &queue)| patience(&probe.check, News::Prompt) + queue);
-        self.vigil = Some(Vigil::begin(patience, now.steady));
-        (self.due, self.moved) = Default::default();
-        self.views.send_replace(self.observed());
-        self.end_orders(now);
-        let standings: Vec<Vec<Standing>> =
-            self.plan.pool_ids().map(|(id, _)| self.standings(id, now)).collect();
-        self.ramps = Ramps::start(&standings);
-        let drawn = self.plan.pool_ids().zip(&standings);
-        self.lineups = drawn
-            .map(|((id, pool), standings)| Lineup::of(pool, standings, self.outlook(id), None))
-            .collect();
-        for (pool, lineup) in self.plan.pools.iter().zip(&self.lineups) {
-            log::lineup(pool, lineup, false);
-        }
-        self.began = vec![now.unix; self.lineups.len()];
-        let accounts = (0..self.lineups.len()).map(|pool| Arc::new(self.account(pool))).collect();
-        let first = self.compiler.compile(&self.lineups, &self.serials());
-        let first = first.with_accounts(accounts).with_secrets(Arc::clone(&self.plan.secrets));
-        self.stage = Stage::Open(Publisher::new(first));
+    /// Reads what it publishes; `None`: it has not opened yet.
+    pub(super) fn reader(&self) -> Option<Reader> {
         match &self.stage {
-            Stage::Open(publisher) => publisher,
-            Stage::Rehearsal => unreachable!("set above"),
+            Stage::Open(publisher) => Some(publisher.reader()),
+            Stage::Rehearsal => None,
         }
     }
 
@@ -271,8 +255,9 @@ impl Director {
     pub fn state(&self) -> State {
         let zones = self.plan.zones.iter().zip(&self.leases);
         let probes = self.plan.probes.iter().zip(self.observed());
+        let serials = zones.map(|(zone, lease)| (zone.origin.to_string(), lease.stored()));
         State {
-            serials: zones.map(|(zone, lease)| (zone.origin.to_string(), lease.stored())).collect(),
+            serials: self.past.clone().into_iter().chain(serials).collect(),
             up: probes
                 .filter(|(_, observed)| *observed != Observed::Unknown)
                 .map(|(probe, observed)| (probe.key(), observed.is_up()))
@@ -283,9 +268,14 @@ impl Director {
 
     /// The same at the end: the serials exactly as they were answered.
     pub fn last_state(&self) -> State {
+        State { serials: self.answered_serials(), ..self.state() }
+    }
+
+    /// The serials of all zones as they were answered last, those that are gone among them.
+    fn answered_serials(&self) -> BTreeMap<String, Serial> {
         let serials = self.plan.zones.iter().zip(self.serials());
-        let serials = serials.map(|(zone, serial)| (zone.origin.to_string(), serial)).collect();
-        State { serials, ..self.state() }
+        let serials = serials.map(|(zone, serial)| (zone.origin.to_string(), serial));
+        self.past.clone().into_iter().chain(serials).collect()
     }
 
     /// Whether nobody gives it secrets for DNS cookies.
@@ -324,25 +314,29 @@ impl Director {
 
     /// Draws one lineup anew; whether it is another one.
     fn draw(&mut self, id: PoolId, now: Moment) -> bool {
-        let standings = self.climbed(id, now);
-        let (pool, last) = (&self.plan.pools[id.index()], &self.lineups[id.index()]);
-        let is_blind = self.is_blind(id);
-        let lineup = if is_blind {
-            Lineup::blind(pool, &standings, Some(last))
-        } else {
-            Lineup::of(pool, &standings, self.outlook(id), Some(last))
-        };
-        if lineup == *last {
-            return false;
-        }
+        let last = self.lineups[id.index()].clone();
+        let lineup = self.lineup(id, Some(&last), now);
         if (&lineup.answered, lineup.mode) != (&last.answered, last.mode) {
-            log::lineup(pool, &lineup, is_blind);
+            let pool = &self.plan.pools[id.index()];
+            log::lineup(pool, &lineup, self.is_blind(id));
             self.history.turned(pool, last.mode, lineup.mode, now.unix);
             self.journal.lineup(&pool.name.to_string(), &pool.record_type.to_string());
             self.began[id.index()] = now.unix;
         }
+        let is_other = lineup != last;
         self.lineups[id.index()] = lineup;
-        true
+        is_other
+    }
+
+    /// Who of a pool is to be answered now, after `last`.
+    fn lineup(&mut self, id: PoolId, last: Option<&Lineup>, now: Moment) -> Lineup {
+        let standings = self.climbed(id, now);
+        let pool = &self.plan.pools[id.index()];
+        if self.is_blind(id) {
+            Lineup::blind(pool, &standings, last)
+        } else {
+            Lineup::of(pool, &standings, self.outlook(id), last)
+        }
     }
 
     fn account(&self, pool: usize) -> Account {
@@ -360,6 +354,15 @@ impl Director {
     fn serials(&self) -> Vec<Serial> {
         self.leases.iter().map(|lease| lease.now()).collect()
     }
+}
+
+/// What is known of serials of zones that are not in the plan.
+fn past(plan: &Plan, serials: &BTreeMap<String, Serial>) -> BTreeMap<String, Serial> {
+    let mut past = serials.clone();
+    for zone in &plan.zones {
+        past.remove(&zone.origin.to_string());
+    }
+    past
 }
 
 fn probes_of_pools(plan: &Plan) -> Vec<Vec<ProbeId>> {

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::Director;
@@ -20,7 +21,8 @@ use crate::snapshot::Outlook;
 use crate::units::{Moment, PoolId, ProbeId};
 
 /// How old what is observed of a member is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum News {
     /// As old as it may be.
     Prompt,

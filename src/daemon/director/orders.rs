@@ -57,6 +57,9 @@ pub enum Refusal {
     /// Nothing to release.
     #[error("there is no order on `{0}`")]
     NoOrder(Whom),
+    /// Another process takes the place of this one in this very moment.
+    #[error("another process is taking over: give the order again, to that one")]
+    TakenOver,
 }
 
 /// Every order there is.
@@ -77,10 +80,14 @@ impl Orders {
             on.extend(known.iter().filter_map(|(id, key)| Some((*id, kept.get(key)?.clone()))));
             kept.retain(|key, _| known.iter().all(|(_, known)| known != key));
         }
-        for (key, order) in &kept {
+        Self { on, strays: kept }
+    }
+
+    /// Tells of those on members that are not in the plan.
+    pub(super) fn tell_strays(&self, are_known: impl Fn(&str) -> bool) {
+        for (key, order) in self.strays.iter().filter(|(key, _)| !are_known(key)) {
             log::stray(key, order);
         }
-        Self { on, strays: kept }
     }
 
     /// For the next run.

@@ -30,6 +30,21 @@ impl Ramps {
         Self { live: standings.iter().map(live).collect(), ..Self::default() }
     }
 
+    /// What was known of a member before: whether it was live, and since when it rises.
+    pub(super) fn resume(&mut self, id: MemberId, was_live: bool, since: Option<Duration>) {
+        self.live[id.pool.index()][id.place as usize] = was_live;
+        if let Some(since) = since {
+            self.rising.insert(id, Rising { since, next: since });
+            self.steps.insert((since, id));
+        }
+    }
+
+    /// Whether a member was live when last looked at, and since when it rises.
+    pub(super) fn of(&self, id: MemberId) -> (bool, Option<Duration>) {
+        let was_live = self.live[id.pool.index()][id.place as usize];
+        (was_live, self.rising.get(&id).map(|rising| rising.since))
+    }
+
     /// The standing of a member that is looked at `now`: who was not live when last looked at begins a ramp of this
     /// `length`.
     pub(super) fn climb(
@@ -106,6 +121,17 @@ mod tests {
             assert!(ramps.due(at(now)).is_empty());
             assert_eq!(ramps.due(at(1000)).len(), usize::from(next.is_some()));
         }
+    }
+
+    #[test]
+    fn a_ramp_goes_on_where_it_was() {
+        let mut before = Ramps::start(&[vec![Standing::Down]]);
+        before.climb(ID, Standing::LIVE, LENGTH, at(20));
+        let mut after = Ramps::start(&[vec![Standing::LIVE]]);
+        let (was_live, since) = before.of(ID);
+        after.resume(ID, was_live, since);
+        assert_eq!(after.climb(ID, Standing::LIVE, LENGTH, at(65)), live(50));
+        assert_eq!(after.next(), Some(at(70)));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //!
 //! With ten thousand probes this is the most that is kept of them: eight bytes a verdict.
 
+use serde::{Deserialize, Serialize};
+
 use crate::admin::status;
 use crate::health::{Reason, Verdict};
 use crate::probe::Finding;
@@ -21,14 +23,14 @@ const LEAVING: u64 = 1 << 7;
 const PASS: u64 = LEAVING - 1;
 
 /// What is remembered of one probe. A full one has the oldest verdict at `next`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Recents {
     verdicts: Vec<Packed>,
     next: u8,
     detail: Box<str>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Packed(u64);
 
 impl Recents {

@@ -1,11 +1,13 @@
 //! What is seen of a member by its probes, and which of it decides.
 
+use serde::{Deserialize, Serialize};
+
 use super::news::News;
 use crate::health::Observed;
 use crate::plan::Condition;
 
 /// What is observed by one probe, and since when, in seconds of Unix time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Sighting {
     pub(super) observed: Observed,
     pub(super) since: Option<u32>,

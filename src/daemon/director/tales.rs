@@ -1,6 +1,8 @@
 //! What members tell besides their verdicts, and what it adds up to: how busy each of them is,
 //! and, with what its pool's others told (`agreements.rs`), whether it serves their code.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Director, log};
 use crate::config::{Kind, LoadCheck};
 use crate::health::{Burden, Level, Limits, Load, Observed, Reason, Standing, Thresholds, Verdict};
@@ -10,7 +12,8 @@ use crate::snapshot::Account;
 use crate::units::{Moment, PoolId, ProbeId};
 
 /// What was told to one probe.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) struct Tale {
     burden: Burden,
     /// How busy it said last that it is.
@@ -25,7 +28,8 @@ pub(super) struct Tale {
 
 /// What is presumed of a member whose turn has not come yet, with a check that asks one at a time. The first of ten masters
 /// to have compiled a catalog must not be the only one that is answered until the others have, too.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Presumed {
     /// That it is as its other checks say.
     #[default]

@@ -1,0 +1,39 @@
+//! Who is new is asked once before anybody is answered with it, beside all that goes on meanwhile.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::Finding;
+use super::schedule::Ask;
+use crate::plan::Probe;
+use crate::units::ProbeId;
+
+/// Questions at once.
+const IN_FLIGHT: usize = 256;
+
+/// Asks each of `ids` once. Who has not answered by `end` is left out, and so is who is never asked without its turn.
+pub async fn rehearse(
+    probes: &[Probe],
+    ids: Vec<ProbeId>,
+    ask: &Arc<impl Ask>,
+    end: Instant,
+) -> Vec<(ProbeId, Finding)> {
+    let turns = Arc::new(Semaphore::new(IN_FLIGHT));
+    let one = |id: ProbeId| {
+        let (ask, turns) = (Arc::clone(ask), Arc::clone(&turns));
+        async move {
+            let _turn = turns.acquire().await;
+            (id, ask.ask(id).await)
+        }
+    };
+    let may_be_asked = |id: &ProbeId| !probes[id.index()].check.kind.asks_one_at_a_time();
+    let mut asked: JoinSet<(ProbeId, Finding)> = ids.into_iter().filter(may_be_asked).map(one).collect();
+    let mut found = Vec::new();
+    while let Ok(Some(answer)) = timeout_at(end, asked.join_next()).await {
+        found.extend(answer.ok());
+    }
+    found
+}
