@@ -103,7 +103,7 @@ impl Asked<'_> {
         let message = Message::from_vec(&bytes).expect("a reply can be read");
         assert_eq!(message.metadata.message_type, MessageType::Response);
         assert_eq!(message.metadata.truncation, reply.is_truncated);
-        assert_eq!(bytes[3] & 15, reply.rcode as u8 & 15);
+        assert_eq!(bytes[3] & 15, reply.cell.rcode() as u8 & 15);
         Some((bytes, reply))
     }
 }

@@ -1,6 +1,8 @@
 //! The config as its manual tells it: each table with its keys, what they mean, and their defaults. All of it is read off the
 //! schema.
 
+use std::num::NonZeroU32;
+
 use documented::{Documented, DocumentedFields};
 use serde::Serialize;
 use toml::Value;
@@ -40,8 +42,8 @@ pub fn tables() -> Vec<Table> {
         table::<schema::RateLimit>("[server.rate-limit]", &schema::RateLimit::default()),
         table::<schema::Tcp>("[server.tcp]", &schema::Tcp::default()),
         table::<schema::Tls>("[server.tls]", &Nothing {}),
-        table::<schema::Dnstap>("[server.dnstap]", &schema::TapDefaults::default()),
-        table::<schema::QueryLog>("[server.query-log]", &schema::TapDefaults::default()),
+        table::<schema::Dnstap>("[server.dnstap]", &Sampling::default()),
+        table::<schema::QueryLog>("[server.query-log]", &Sampling::default()),
         table::<schema::Admin>("[admin]", &schema::Admin::usual()),
         table::<schema::Guard>("[guard]", &schema::Guard::default()),
         table::<schema::Zone>("[[zone]]", &Nothing {}),
@@ -80,6 +82,19 @@ fn kinds() -> [Table; 12] {
 /// Defaults of a table whose keys have none.
 #[derive(Serialize)]
 struct Nothing {}
+
+/// What of those who listen in has a default: they hear all.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Sampling {
+    one_of: NonZeroU32,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { one_of: schema::every() }
+    }
+}
 
 /// What of `exec` has a default.
 #[derive(Default, Serialize)]

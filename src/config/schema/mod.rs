@@ -40,7 +40,7 @@ pub(super) use pacing::Pacing;
 pub(super) use pool::{FailOpen, Member, Policy, Pool, PoolDefaults};
 pub(super) use postgres::{Encryption, Postgres, Role};
 pub(super) use puppet::{CaRole, PuppetCa, PuppetLoad, Puppetdb, Puppetserver};
-pub(super) use tap::{Dnstap, QueryLog, TapDefaults};
+pub(super) use tap::{Dnstap, QueryLog, every};
 pub(super) use tls::Tls;
 
 /// The whole file.

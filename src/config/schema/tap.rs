@@ -26,19 +26,7 @@ pub(in crate::config) struct QueryLog {
     pub(in crate::config) one_of: NonZeroU32,
 }
 
-/// What of both has a default.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) struct TapDefaults {
-    one_of: NonZeroU32,
-}
-
-impl Default for TapDefaults {
-    fn default() -> Self {
-        Self { one_of: every() }
-    }
-}
-
-const fn every() -> NonZeroU32 {
+/// Not left to chance: all of them.
+pub(in crate::config) const fn every() -> NonZeroU32 {
     NonZeroU32::MIN
 }
