@@ -138,12 +138,8 @@ async fn start_successor() {
 async fn reload(daemon: Arc<Daemon>) {
     daemon.renew().await;
     match daemon.reload_files().await {
-        Ok(Reloaded { report, .. }) if report.trim().is_empty() => {}
         Ok(Reloaded { report, .. }) => complain(report.trim_end()),
-        Err(Refused { error, report, .. }) => {
-            error!("{error}");
-            complain(report.unwrap_or_default().trim_end());
-        }
+        Err(Refused { report, .. }) => complain(report.unwrap_or_default().trim_end()),
     }
 }
 

@@ -71,12 +71,13 @@ impl Works {
         line.hand(&things.iter().map(Thing::socket).collect::<Vec<_>>(), SHORTLY).await?;
         drop(things);
         let Ready {} = line.hear(hello.patience.saturating_add(SHORTLY).min(LONGEST)).await?;
-        let outcome = self.hold(line, servers).await?;
+        servers.hold_back();
+        let outcome = self.hold(line, servers).await.inspect_err(|_| servers.go_on())?;
         let _ = outcome.send(Outcome::Taken);
         lock(&self.keys).leave();
         self.close_doors().await;
         let servers = running.servers.take().ok_or(HandoverError::Stopping)?;
-        let counts = servers.leave().await;
+        let counts = servers.stop().await;
         let _ = line.say(&Left { counts }, SHORTLY).await; // it answers, whether it hears this or not
         info!(pid = hello.pid, "another process has taken over");
         self.succeeded.cancel();

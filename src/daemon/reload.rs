@@ -57,6 +57,14 @@ pub enum ReloadError {
 impl Works {
     /// Reads the files of the config anew: what they say is answered and probed from now on, if it makes sense.
     pub(super) async fn reload_files(&self) -> Result<Reloaded, Refused> {
+        let reloaded = self.read_and_reload().await;
+        if let Err(Refused { error, .. }) = &reloaded {
+            warn!("not reloaded: {error}");
+        }
+        reloaded
+    }
+
+    async fn read_and_reload(&self) -> Result<Reloaded, Refused> {
         let path = self.running.lock().await.plan.origin.config.clone();
         let read = move || {
             let Reading { sources, report, loaded } = load(&path, |path| std::fs::read(path));

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
@@ -28,6 +29,9 @@ use super::way::Way;
 
 /// How long accepting rests when the system has no descriptor or memory left.
 const REST: Duration = Duration::from_millis(50);
+
+/// How long handshakes may take that are under way at the end.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(500);
 
 /// What is spoken within TLS or QUIC.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +98,7 @@ impl Acceptor {
         };
         connections.spawn(async move {
             let handshake = timeout(house.idle, TlsAcceptor::from(tls).accept(stream));
-            let handshake = house.stop.run_until_cancelled(handshake);
+            let handshake = unless_late(Box::pin(handshake), &house.stop);
             // Whoever does not manage it is told so by TLS itself, or has left.
             let Some(Some(Ok(Ok(stream)))) = seat.leave.run_until_cancelled(handshake).await else { return };
             seat.heard();
@@ -104,6 +108,17 @@ impl Acceptor {
                 Within::Http => http2::converse(stream, client(Transport::Doh), house).await,
             }
         });
+    }
+}
+
+/// A handshake that is under way at the end may end itself, if that does not take long.
+async fn unless_late<T>(
+    mut handshake: impl Future<Output = T> + Unpin,
+    stop: &CancellationToken,
+) -> Option<T> {
+    match stop.run_until_cancelled(&mut handshake).await {
+        Some(shaken) => Some(shaken),
+        None => timeout(LAST_HANDSHAKES, handshake).await.ok(),
     }
 }
 
@@ -166,10 +181,10 @@ mod tests {
     use libc::c_int;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;
-    use tokio_util::sync::CancellationToken;
 
     use super::super::Manner;
     use super::super::clients::Clients;
+    use super::super::ear::Cover;
     use super::*;
     use crate::config::Tcp;
 
@@ -215,7 +230,7 @@ mod tests {
             manner: Manner::for_tests(),
             idle: IDLE,
             stop: stop.clone(),
-            succeeded: CancellationToken::new(),
+            cover: Cover::default(),
         };
         tokio::spawn(Acceptor::new(house).run(script));
         (ours, tries)

@@ -11,6 +11,7 @@ mod counts;
 mod desk;
 mod door;
 mod doq;
+mod ear;
 mod envelope;
 mod http2;
 mod http3;
@@ -43,6 +44,7 @@ use crate::snapshot::{Reader, Snapshot};
 
 use counts::Workers;
 use door::Open;
+use ear::Cover;
 use limit::Limiter;
 use tally::Tally;
 use tap::{Moments, Tap};
@@ -104,8 +106,8 @@ struct House {
     idle: Duration,
     /// Its door closes.
     stop: CancellationToken,
-    /// Another process serves the same sockets.
-    succeeded: CancellationToken,
+    /// What covers the ears of QUIC.
+    cover: Cover,
 }
 
 /// What a door is opened with, and cannot be changed while it is open.
@@ -172,7 +174,7 @@ pub fn start(
     shown: Option<&Shown>,
 ) -> io::Result<Servers> {
     let manner = Manner { reader, clock, limiter: None, tallies: tallies(), tap: None, cpus: Arc::default() };
-    let (house, outlets) = House::new(server, manner, CancellationToken::new());
+    let (house, outlets) = House::new(server, manner, Cover::default());
     let doors = sockets.0.into_iter().map(|door| Open::new(door, &house, shown));
     let doors = doors.collect::<io::Result<Vec<Open>>>()?;
     let mut workers = Workers::default();
@@ -185,7 +187,7 @@ pub fn start(
 
 impl House {
     /// As `server` says it is, and those who listen in there.
-    fn new(server: &Server, manner: Manner, succeeded: CancellationToken) -> (Self, Outlets) {
+    fn new(server: &Server, manner: Manner, cover: Cover) -> (Self, Outlets) {
         let outlets = Outlets::default();
         let manner = Manner {
             limiter: Limiter::new(server.rate_limit).map(Arc::new),
@@ -194,7 +196,7 @@ impl House {
             ..manner
         };
         let (clients, stop) = (Clients::new(server.tcp), CancellationToken::new());
-        (Self { clients, manner, idle: server.tcp.idle, stop, succeeded }, outlets)
+        (Self { clients, manner, idle: server.tcp.idle, stop, cover }, outlets)
     }
 }
 
@@ -232,10 +234,8 @@ impl Servers {
         shown: Option<&Shown>,
     ) -> io::Result<Closing> {
         let settings = Settings::of(server);
-        let other = (settings != self.settings).then(|| {
-            let (manner, succeeded) = (self.house.manner.clone(), self.house.succeeded.clone());
-            House::new(server, manner, succeeded)
-        });
+        let other = (settings != self.settings)
+            .then(|| House::new(server, self.house.manner.clone(), self.house.cover.clone()));
         let house = other.as_ref().map_or(&self.house, |(house, _)| house);
         let mut stay: Vec<usize> = Vec::new();
         let mut next = Vec::new();
@@ -318,10 +318,14 @@ impl Servers {
         counter.read()
     }
 
-    /// The same while another process serves the same sockets: who comes now is left to it.
-    pub async fn leave(self) -> Counts {
-        self.house.succeeded.cancel();
-        self.stop().await
+    /// Reads no more of what two processes cannot share: it waits for the other one.
+    pub fn hold_back(&self) {
+        self.house.cover.put_on();
+    }
+
+    /// Reads it again: there is no other one.
+    pub fn go_on(&self) {
+        self.house.cover.take_off();
     }
 
     fn workers(&self) -> MutexGuard<'_, Workers> {

@@ -29,8 +29,8 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
-    Connecting, Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig,
-    VarInt,
+    Connecting, Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, Runtime, TokioRuntime,
+    TransportConfig, VarInt,
 };
 use rustls::ServerConfig;
 use tokio::sync::Semaphore;
@@ -42,6 +42,7 @@ use super::House;
 use super::accept::Within;
 use super::clients::Seat;
 use super::desk::STREAMS;
+use super::ear::Ear;
 use super::tally::Transport;
 use super::tcp::Client;
 use super::way::Way;
@@ -100,7 +101,9 @@ impl Acceptor {
             .incoming_buffer_size(FOLLOWING)
             .incoming_buffer_size_total(ALL_FOLLOWING);
         let port = udp.local_addr()?.port();
-        let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), udp, Arc::new(TokioRuntime))?;
+        let (runtime, own) = (Arc::new(TokioRuntime), EndpointConfig::default());
+        let ear = Ear::new(runtime.wrap_udp_socket(udp)?, house.cover.clone());
+        let endpoint = Endpoint::new_with_abstract_socket(own, Some(config), ear, runtime)?;
         Ok(Self { house, endpoint, within, port, unproven: Arc::new(Semaphore::new(UNPROVEN)) })
     }
 
@@ -152,11 +155,10 @@ impl Acceptor {
         }
     }
 
-    /// Tells whoever comes now to go elsewhere, for as long as there is a socket. Where another process reads the same socket,
-    /// who is not heard here comes again by itself, and may meet that one.
+    /// Tells whoever comes now to go elsewhere, for as long as there is a socket.
     async fn turn_away(&self) {
         while let Some(incoming) = self.endpoint.accept().await {
-            if self.house.succeeded.is_cancelled() { incoming.ignore() } else { incoming.refuse() }
+            incoming.refuse();
         }
     }
 }

@@ -208,6 +208,7 @@ mod tests {
     use crate::config::Tcp;
     use crate::serve::Manner;
     use crate::serve::clients::Clients;
+    use crate::serve::ear::Cover;
 
     const IDLE: Duration = Duration::from_secs(10);
 
@@ -223,7 +224,7 @@ mod tests {
             manner: Manner::for_tests(),
             idle: IDLE,
             stop: stop.clone(),
-            succeeded: CancellationToken::new(),
+            cover: Cover::default(),
         };
         (ours, tokio::spawn(converse(theirs, client, house)))
     }
