@@ -8,7 +8,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::Word;
 use crate::serve::{Counted, Counts, Event};
+
+pub use crate::snapshot::Mode;
 
 /// A running server at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -195,16 +198,6 @@ pub struct Pool {
     pub members: Vec<Member>,
 }
 
-/// Whether a pool answers those that can serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// It does.
-    Live,
-    /// Too few can: it answers as `fail-open` says.
-    FailingOpen,
-}
-
 /// One record of a pool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Member {
@@ -242,11 +235,22 @@ pub enum Observed {
     Down,
 }
 
+impl Observed {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
 /// An order on a member.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// `drain` or `force`.
-    pub word: String,
+    /// Whether it is kept out, or in.
+    pub word: Word,
     /// Who gave it.
     pub who: String,
     /// What for.

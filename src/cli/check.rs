@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use tokio::runtime::Builder;
-
-use super::{NO, complain, examined, live, say};
+use super::{NO, examined, live, runtime, say};
 use crate::config;
 use crate::plan::{Plan, Pool};
 
@@ -22,9 +20,9 @@ pub(super) fn run(path: &Path, is_live: bool, defaults: bool) -> ExitCode {
     if !is_live {
         return ExitCode::SUCCESS;
     }
-    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
-        complain("onstage: cannot start");
-        return ExitCode::from(NO);
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(code) => return code,
     };
     if live::run(&loaded, &runtime) { ExitCode::SUCCESS } else { ExitCode::from(NO) }
 }

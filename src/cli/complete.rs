@@ -45,12 +45,12 @@ fn candidates(
 /// The flags that are on the line already.
 fn flags(words: impl Iterator<Item = String>) -> ControlFlags {
     let words: Vec<String> = words.collect();
-    let value = |names: [&str; 2]| {
+    let value = |names: &[&str]| {
         let place = words.iter().position(|word| names.contains(&word.as_str()))?;
         words.get(place + 1).map(Into::into)
     };
-    let config = value(["-c", "--config"]).map_or_else(ConfigFlag::default, |path| ConfigFlag { path });
-    ControlFlags { config, socket: value(["--socket", "--socket"]) }
+    let config = value(&["-c", "--config"]).map_or_else(ConfigFlag::default, |path| ConfigFlag { path });
+    ControlFlags { config, socket: value(&["--socket"]) }
 }
 
 fn running(flags: &ControlFlags) -> Option<Known> {

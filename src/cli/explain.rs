@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use super::control::Control;
 use super::say;
 use super::table::ordered;
-use super::text::{latency, stretch, wrapped};
+use super::text::{latency, named, stretch, wrapped};
 use super::words::ControlFlags;
 use crate::admin::status::{Member, Mode, Observed, Pool, Probe, Status, Verdict};
+use crate::health::Word;
 use crate::plan::Whom;
 use crate::units::Date;
 
@@ -34,7 +35,7 @@ fn told(pool: &Pool, member: &Member, now: u32) -> Vec<String> {
     let mut tell = |sentence: &str| lines.extend(wrapped(sentence, 2));
     tell(&format!("{}: {}.", place(member), because(pool, member)));
     if let (Some(since), observed) = (member.since, member.observed) {
-        let (word, ago) = (word(observed), stretch(now.saturating_sub(since)));
+        let (word, ago) = (observed.as_str(), stretch(now.saturating_sub(since)));
         tell(&format!("It is {word} since {}, {ago} ago.", Date(since)));
     }
     if let Some(detail) = &member.detail {
@@ -50,14 +51,6 @@ fn told(pool: &Pool, member: &Member, now: u32) -> Vec<String> {
     lines
 }
 
-fn named(member: &Member) -> String {
-    if member.label == member.record {
-        member.label.clone()
-    } else {
-        format!("{} ({})", member.label, member.record)
-    }
-}
-
 fn place(member: &Member) -> String {
     match member.answered {
         0 => "It is not answered".to_owned(),
@@ -67,14 +60,14 @@ fn place(member: &Member) -> String {
 }
 
 fn because(pool: &Pool, member: &Member) -> String {
-    let order = member.order.as_ref().map(|order| order.word.as_str());
+    let order = member.order.as_ref().map(|order| order.word);
     let reason = member.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let state = format!("{}{reason}", word(member.observed));
+    let state = format!("{}{reason}", member.observed.as_str());
     let (is_answered, fails_open) = (member.answered > 0, pool.mode == Mode::FailingOpen);
     let opened = format!("too few of the pool are live (it wants {}), and it fails open", pool.min_live);
     match (order, is_answered, member.live) {
-        (Some("drain"), true, _) => format!("it is drained, but {opened}"),
-        (Some("drain"), false, _) => "it is drained".to_owned(),
+        (Some(Word::Drain), true, _) => format!("it is drained, but {opened}"),
+        (Some(Word::Drain), false, _) => "it is drained".to_owned(),
         (Some(_), true, _) => format!("it is forced, whatever its probes say, which is {state}"),
         (_, true, true) if member.answered < 100 => {
             "it is busy, or has come back a short time ago".to_owned()
@@ -84,14 +77,6 @@ fn because(pool: &Pool, member: &Member) -> String {
         (_, false, true) => format!("it is up, but with `{}` others go before it", pool.policy),
         (_, false, false) if fails_open => format!("it is {state}, and others are better, though {opened}"),
         (_, false, false) => format!("it is {state}"),
-    }
-}
-
-const fn word(observed: Observed) -> &'static str {
-    match observed {
-        Observed::Up => "up",
-        Observed::Down => "down",
-        Observed::Unknown => "unknown",
     }
 }
 

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use super::parent::{Way, delegation, resolver};
 use super::say;
+use super::text::verdict;
 use crate::daemon::{Loaded, Network};
 use crate::health::Verdict;
 use crate::plan::{Plan, Probe};
-use crate::probe::Finding;
-use crate::probe::schedule::Ask;
+use crate::probe::{Finding, ask_each};
 use crate::units::ProbeId;
 
 /// Probes at once.
@@ -32,25 +30,14 @@ pub(super) fn run(loaded: &Loaded, runtime: &Runtime) -> bool {
 
 /// What each probe finds, by `ProbeId`.
 async fn probe_all(plan: &Plan, network: &Arc<Network>) -> Vec<Finding> {
-    let (room, mut probing) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
-    for id in 0..plan.probes.len() as u32 {
-        let (room, network) = (Arc::clone(&room), Arc::clone(network));
-        probing.spawn(async move {
-            let _room = room.acquire().await; // it is never closed
-            (id, network.ask(ProbeId(id)).await)
-        });
-    }
-    let mut found = probing.join_all().await;
+    let all = (0..plan.probes.len() as u32).map(ProbeId);
+    let mut found = ask_each(all, network, AT_ONCE).join_all().await;
     found.sort_by_key(|&(id, _)| id);
     found.into_iter().map(|(_, finding)| finding).collect()
 }
 
 fn told(probe: &Probe, finding: &Finding) -> String {
-    let verdict = match finding.verdict {
-        Verdict::Pass => "pass".to_owned(),
-        Verdict::Fail(reason) => format!("fail: {reason}: {}", finding.detail),
-        Verdict::Leaving(reason) => format!("leaving: {reason}: {}", finding.detail),
-    };
+    let verdict = verdict(finding);
     let took = finding.latency.as_secs_f64() * 1e3;
     format!("probe {} {}: {verdict} ({took:.1} ms)", probe.check.name, probe.target)
 }

@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::daemon::{Loaded, Reading, load};
 use crate::demo;
@@ -98,6 +99,14 @@ fn examined(path: &Path) -> Result<(Loaded, usize), ExitCode> {
     complain(report.render(&sources, colour).trim_end());
     let warnings = report.problems().iter().filter(|problem| problem.severity == Severity::Warning);
     loaded.map(|loaded| (loaded, warnings.count())).ok_or(ExitCode::from(CONFIG))
+}
+
+/// What probes run on where no server does.
+fn runtime() -> Result<Runtime, ExitCode> {
+    Builder::new_current_thread().enable_all().build().map_err(|_| {
+        complain("onstage: cannot start");
+        ExitCode::from(NO)
+    })
 }
 
 /// A sentence for standard error; nothing for an empty one.

@@ -7,7 +7,7 @@ use super::words::{ControlFlags, OrderFlags};
 use super::{complain, say};
 use crate::admin::status::Mode;
 use crate::admin::{Effect, Kind, Left, OrderRequest, ReleaseRequest};
-use crate::health::Word;
+use crate::health::{Word, whole_seconds};
 use crate::plan::Whom;
 
 pub(super) fn order(flags: &OrderFlags, word: Word, yes: bool) -> ExitCode {
@@ -15,8 +15,7 @@ pub(super) fn order(flags: &OrderFlags, word: Word, yes: bool) -> ExitCode {
         member: flags.member.to_string(),
         order: word,
         reason: flags.reason.to_string(),
-        // It ends with a whole second.
-        seconds: flags.lasts.map(|lasts| lasts.as_secs() + u64::from(lasts.subsec_nanos() > 0)),
+        seconds: flags.lasts.map(whole_seconds),
         yes,
     };
     let done = Control::find(&flags.control).and_then(|control| control.post("/v1/orders", &request));

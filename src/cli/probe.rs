@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{CONFIG, NO, USAGE, complain, loaded, say};
+use super::text::verdict;
+use super::{CONFIG, NO, USAGE, complain, loaded, runtime, say};
 use crate::health::{Standing, Verdict};
 use crate::plan::{Condition, MemberId, Plan};
 use crate::probe::{Finding, schedule::Ask};
@@ -22,9 +23,9 @@ pub(super) fn run(path: &Path, what: Option<&str>) -> ExitCode {
         complain(&format!("onstage: there is no pool and no member `{what}`{near}"));
         return ExitCode::from(if what.is_empty() { CONFIG } else { USAGE });
     }
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        complain("onstage: cannot start");
-        return ExitCode::from(NO);
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(code) => return code,
     };
     let mut verdicts: BTreeMap<ProbeId, Verdict> = BTreeMap::new();
     let mut all_pass = true;
@@ -114,10 +115,5 @@ fn tell(plan: &Plan, label: &str, id: ProbeId, finding: &Finding) {
     if let Some(version) = &finding.told.version {
         say(&format!("  {:<8} {version}", "version"));
     }
-    let verdict = match finding.verdict {
-        Verdict::Pass => "pass".to_owned(),
-        Verdict::Fail(reason) => format!("fail: {reason}: {}", finding.detail),
-        Verdict::Leaving(reason) => format!("leaving: {reason}: {}", finding.detail),
-    };
-    say(&format!("  {:<8} {verdict}", "verdict"));
+    say(&format!("  {:<8} {}", "verdict", verdict(finding)));
 }

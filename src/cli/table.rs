@@ -11,7 +11,7 @@
 //!
 //! `*` is who is answered.
 
-use super::text::{Ink, WIDTH, columns, latency, paint, stretch, wrapped};
+use super::text::{Ink, WIDTH, columns, latency, named, paint, stretch, wrapped};
 use crate::admin::status::{Member, Mode, Observed, OnDisk, Order, Pool, Server, Status, Zone};
 use crate::report::Colour;
 use crate::units::Date;
@@ -73,7 +73,7 @@ fn warnings(server: &Server) -> Vec<String> {
 }
 
 fn table(pool: &Pool, now: u32, colour: Colour) -> Vec<String> {
-    let names: Vec<String> = pool.members.iter().map(named).collect();
+    let names: Vec<String> = pool.members.iter().map(short).collect();
     let fitting = names.iter().map(|name| columns(name)).filter(|&width| width <= WIDEST);
     let width = fitting.max().unwrap_or_default();
     let rows =
@@ -95,18 +95,19 @@ fn title(pool: &Pool, colour: Colour) -> Vec<String> {
     wrapped(&text, 0).iter().map(|line| paint(line, ink, colour)).collect()
 }
 
-/// What people call it, and its record where that is something else.
-fn named(member: &Member) -> String {
-    let both = format!("{} ({})", member.label, member.record);
-    if member.label == member.record || columns(&both) > WIDEST { member.label.clone() } else { both }
+/// What people call it, and its record where that is something else and there is room.
+fn short(member: &Member) -> String {
+    let whole = named(member);
+    if columns(&whole) > WIDEST { member.label.clone() } else { whole }
 }
 
 fn row(member: &Member, name: &str, width: usize, now: u32, colour: Colour) -> Vec<String> {
     let mark = if member.answered > 0 { "*" } else { " " };
-    let (state, ink) = match member.observed {
-        Observed::Up => ("up", Ink::Good),
-        Observed::Down => ("down", Ink::Bad),
-        Observed::Unknown => ("unknown", Ink::Odd),
+    let state = member.observed.as_str();
+    let ink = match member.observed {
+        Observed::Up => Ink::Good,
+        Observed::Down => Ink::Bad,
+        Observed::Unknown => Ink::Odd,
     };
     let since = member.since.map(|since| stretch(now.saturating_sub(since))).unwrap_or_default();
     let facts = format!("{state:<7}  {since:>6}  {:>9}", took(member));
@@ -136,11 +137,7 @@ fn took(member: &Member) -> String {
 /// What is to be known besides, in a word or two.
 fn notes(member: &Member) -> Vec<String> {
     let mut notes: Vec<String> = member.reason.iter().cloned().collect();
-    match &member.order {
-        Some(order) if order.word == "drain" => notes.push("drained".to_owned()),
-        Some(_) => notes.push("forced".to_owned()),
-        None => {}
-    }
+    notes.extend(member.order.iter().map(|order| order.word.participle().to_owned()));
     if (1..100).contains(&member.answered) {
         notes.push(format!("{} %", member.answered));
     }
@@ -163,7 +160,7 @@ fn below(member: &Member, now: u32) -> Vec<String> {
 
 /// An order, in a sentence.
 pub(super) fn ordered(order: &Order, now: u32) -> String {
-    let word = if order.word == "drain" { "drained" } else { "forced" };
+    let word = order.word.participle();
     let ago = stretch(now.saturating_sub(order.since));
     let until = order
         .until

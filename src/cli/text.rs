@@ -1,5 +1,8 @@
 //! Text for a terminal of 80 columns: lines that are broken between words, colours, stretches of time.
 
+use crate::admin::status::Member;
+use crate::health::Verdict;
+use crate::probe::Finding;
 use crate::report::Colour;
 
 /// How wide a line may be.
@@ -56,6 +59,24 @@ pub(super) fn stretch(seconds: u32) -> String {
         60..3600 => format!("{} min", seconds / 60),
         3600..86_400 => format!("{} h", seconds / 3600),
         _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// What people call a member, and its record where that is something else.
+pub(super) fn named(member: &Member) -> String {
+    if member.label == member.record {
+        member.label.clone()
+    } else {
+        format!("{} ({})", member.label, member.record)
+    }
+}
+
+/// A verdict, and what was seen.
+pub(super) fn verdict(finding: &Finding) -> String {
+    match finding.verdict {
+        Verdict::Pass => "pass".to_owned(),
+        Verdict::Fail(reason) => format!("fail: {reason}: {}", finding.detail),
+        Verdict::Leaving(reason) => format!("leaving: {reason}: {}", finding.detail),
     }
 }
 

@@ -103,8 +103,7 @@ fn addresses(plan: &Plan) -> BTreeMap<String, Protocol> {
 fn pools(plan: &Plan) -> BTreeMap<String, String> {
     let settings = plan.pools.iter().map(|pool| {
         let settings = (pool.policy, pool.max_answers, pool.min_live, pool.fail_open, pool.ttl_unsettled);
-        let key = format!("{} {}", pool.name, pool.record_type);
-        (key, format!("{settings:?} {:?} {:?}", pool.ramp, pool.version_grace))
+        (pool.key(), format!("{settings:?} {:?} {:?}", pool.ramp, pool.version_grace))
     });
     settings.collect()
 }

@@ -2,7 +2,7 @@
 //! is added here.
 
 use std::fs;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::net::UnixStream;
@@ -14,15 +14,14 @@ use tracing::info;
 use super::clock::unix_now;
 use super::director::{Effect, Refusal, View};
 use super::steering::{Durable, Steering, SteeringError};
-use super::works::Works;
+use super::works::{Works, lock};
 use crate::admin::journal::Journal;
 use crate::admin::metrics::Counters;
-use crate::admin::status::{self, Config, Listen, OnDisk, Server, Status};
+use crate::admin::status::{Config, Listen, OnDisk, Server, Status};
 use crate::admin::{self, Kind, Refused, Reloaded, Running};
 use crate::health::{Consent, Draft, Remark, Word};
 use crate::plan::{Origin, Whom};
 use crate::serve::{Addresses, Counter, Counts};
-use crate::snapshot::Mode;
 
 /// From one look at the files of the config to the next, at the least.
 const LOOK: Duration = Duration::from_secs(3);
@@ -97,7 +96,7 @@ impl Face {
 
     /// What the files say now, or said a moment ago.
     async fn on_disk(&self, origin: &Arc<Origin>) -> OnDisk {
-        let last = self.look.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = lock(&self.look).clone();
         if let Some(last) = last.filter(|last| last.at.elapsed() < LOOK && Arc::ptr_eq(&last.origin, origin))
         {
             return last.seen;
@@ -105,7 +104,7 @@ impl Face {
         let read = Arc::clone(origin);
         let seen = spawn_blocking(move || compare(&read)).await.unwrap_or(OnDisk::Unreadable);
         let look = Look { at: Instant::now(), origin: Arc::clone(origin), seen };
-        *self.look.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
+        *lock(&self.look) = Some(look);
         seen
     }
 }
@@ -179,10 +178,7 @@ fn told(effect: Effect, warning: Option<String>) -> admin::Effect {
         record_type: left.record_type.to_string(),
         members: left.members,
         live: left.live,
-        mode: match left.mode {
-            Mode::Live => status::Mode::Live,
-            Mode::FailingOpen => status::Mode::FailingOpen,
-        },
+        mode: left.mode,
     });
     admin::Effect { members: effect.members, pools: left.collect(), warning }
 }

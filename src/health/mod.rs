@@ -29,7 +29,7 @@ pub use evidence::Evidence;
 pub use guard::{Guard, Rules, Ruling, Turn};
 pub use load::{Access, Burden, Level, Limits, Load};
 pub use machine::{Observed, Pace, Thresholds};
-pub use order::{BadRemark, Consent, Draft, Order, Remark, Word};
+pub use order::{BadRemark, Consent, Draft, Order, Remark, Word, whole_seconds};
 pub use ramp::{Rise, ramp};
 pub use standing::Standing;
 pub use verdict::{Reason, Told, Verdict};

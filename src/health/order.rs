@@ -88,11 +88,15 @@ pub enum BadRemark {
 impl Draft {
     /// The order, taken at `now`, in seconds of Unix time. It ends with a whole second, and by 2106.
     pub fn taken(&self, now: u32) -> Order {
-        let seconds = |lasts: Duration| lasts.as_secs().saturating_add(u64::from(lasts.subsec_nanos() > 0));
-        let end = |lasts| now.saturating_add(seconds(lasts).try_into().unwrap_or(u32::MAX));
+        let end = |lasts| now.saturating_add(whole_seconds(lasts).try_into().unwrap_or(u32::MAX));
         let Self { word, who, why, lasts } = self.clone();
         Order { word, who, why, since: now, until: lasts.map(end) }
     }
+}
+
+/// An order ends with a whole second: how many it lasts.
+pub fn whole_seconds(lasts: Duration) -> u64 {
+    lasts.as_secs().saturating_add(u64::from(lasts.subsec_nanos() > 0))
 }
 
 impl Order {

@@ -174,6 +174,13 @@ impl Condition {
     }
 }
 
+impl Pool {
+    /// What identifies it from one config to the next: `puppet.example.org A`.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.name, self.record_type)
+    }
+}
+
 impl Probe {
     /// What identifies it from one run to the next.
     pub fn key(&self) -> String {

@@ -108,7 +108,7 @@ impl Plan {
     /// `_x-puppet._tcp.example.org SRV puppet1.example.org:8140`.
     pub fn member_key(&self, id: MemberId) -> String {
         let pool = &self.pools[id.pool.index()];
-        format!("{} {} {}", pool.name, pool.record_type, pool.members[id.place as usize].record_text)
+        format!("{} {}", pool.key(), pool.members[id.place as usize].record_text)
     }
 
     /// All members with their ids.

@@ -47,7 +47,7 @@ use crate::health::{Reason, Told, Verdict};
 
 pub use hold::{Held, hold};
 pub use prober::{Prober, Target, Unusable, run};
-pub use rehearsal::rehearse;
+pub use rehearsal::{ask_each, rehearse};
 
 /// What a probe found.
 #[derive(Debug, Clone)]

@@ -21,19 +21,28 @@ pub async fn rehearse(
     ask: &Arc<impl Ask>,
     end: Instant,
 ) -> Vec<(ProbeId, Finding)> {
-    let turns = Arc::new(Semaphore::new(IN_FLIGHT));
-    let one = |id: ProbeId| {
-        let (ask, turns) = (Arc::clone(ask), Arc::clone(&turns));
-        async move {
-            let _turn = turns.acquire().await;
-            (id, ask.ask(id).await)
-        }
-    };
     let may_be_asked = |id: &ProbeId| !probes[id.index()].check.kind.asks_one_at_a_time();
-    let mut asked: JoinSet<(ProbeId, Finding)> = ids.into_iter().filter(may_be_asked).map(one).collect();
+    let mut asked = ask_each(ids.into_iter().filter(may_be_asked), ask, IN_FLIGHT);
     let mut found = Vec::new();
     while let Ok(Some(answer)) = timeout_at(end, asked.join_next()).await {
         found.extend(answer.ok());
     }
     found
+}
+
+/// Asks each of `ids` once, so many `at_once`.
+pub fn ask_each(
+    ids: impl Iterator<Item = ProbeId>,
+    ask: &Arc<impl Ask>,
+    at_once: usize,
+) -> JoinSet<(ProbeId, Finding)> {
+    let turns = Arc::new(Semaphore::new(at_once));
+    let one = |id: ProbeId| {
+        let (ask, turns) = (Arc::clone(ask), Arc::clone(&turns));
+        async move {
+            let _turn = turns.acquire().await; // it is never closed
+            (id, ask.ask(id).await)
+        }
+    };
+    ids.map(one).collect()
 }

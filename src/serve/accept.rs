@@ -182,9 +182,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;
 
-    use super::super::Manner;
     use super::super::clients::Clients;
-    use super::super::ear::Cover;
     use super::*;
     use crate::config::Tcp;
 
@@ -225,13 +223,7 @@ mod tests {
         let connections = Mutex::new([theirs].into());
         let script = Script { connections, error, errors, tries: Arc::clone(&tries) };
         let clients = Clients::new(Tcp { clients: MANY, per_client: MANY, idle: IDLE });
-        let house = House {
-            clients,
-            manner: Manner::for_tests(),
-            idle: IDLE,
-            stop: stop.clone(),
-            cover: Cover::default(),
-        };
+        let house = House::for_tests(clients, IDLE, stop);
         tokio::spawn(Acceptor::new(house).run(script));
         (ours, tries)
     }

@@ -162,6 +162,14 @@ impl Manner {
     }
 }
 
+#[cfg(test)]
+impl House {
+    /// With no zones, until `stop`.
+    fn for_tests(clients: Clients, idle: Duration, stop: &CancellationToken) -> Self {
+        Self { clients, manner: Manner::for_tests(), idle, stop: stop.clone(), cover: Cover::default() }
+    }
+}
+
 /// Answers on `sockets` from what `reader` reads. `shown`: the certificate for encrypted ones; without it they are closed.
 ///
 /// # Errors

@@ -206,9 +206,7 @@ mod tests {
 
     use super::*;
     use crate::config::Tcp;
-    use crate::serve::Manner;
     use crate::serve::clients::Clients;
-    use crate::serve::ear::Cover;
 
     const IDLE: Duration = Duration::from_secs(10);
 
@@ -219,13 +217,7 @@ mod tests {
         let limits = Tcp { clients: NonZeroUsize::MIN, per_client: NonZeroUsize::MIN, idle: IDLE };
         let clients = Clients::new(limits);
         let client = Client { way, seat: clients.seat(way.from.ip()).unwrap() };
-        let house = House {
-            clients,
-            manner: Manner::for_tests(),
-            idle: IDLE,
-            stop: stop.clone(),
-            cover: Cover::default(),
-        };
+        let house = House::for_tests(clients, IDLE, stop);
         (ours, tokio::spawn(converse(theirs, client, house)))
     }
 

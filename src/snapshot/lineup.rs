@@ -8,6 +8,8 @@
 //!  fail-open: all but the drained and the foreign, those of before, or the live, failing open
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{FailOpen, Policy};
 use crate::health::Standing;
 use crate::plan::Pool;
@@ -25,7 +27,8 @@ pub struct Lineup {
 }
 
 /// Why a pool answers whom it answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Enough members are live; these are they.
     Live,

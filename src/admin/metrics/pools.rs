@@ -6,6 +6,7 @@ use prometheus_client::metrics::MetricType::{Counter, Gauge};
 
 use super::{Family, Sample, Value, View};
 use crate::admin::status::{Member, Mode, Observed, Pool};
+use crate::health::Word;
 
 pub(super) const FAMILIES: &[Family] = &[
     Family {
@@ -57,6 +58,12 @@ pub(super) const FAMILIES: &[Family] = &[
         draw: |view| pools(view, |pool| pool.ttl.into()),
     },
     Family {
+        name: "onstage_pool_queries",
+        help: "Queries that were answered from a pool",
+        kind: Counter,
+        draw: |view| pools(view, |pool| pool.queries.into()),
+    },
+    Family {
         name: "onstage_pool_changes",
         help: "How often other members were answered than before",
         kind: Counter,
@@ -88,17 +95,17 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "onstage_member_drained",
         help: "Whether an operator has drained it",
         kind: Gauge,
-        draw: |view| members(view, |member| is_ordered(member, "drain").into()),
+        draw: |view| members(view, |member| is_ordered(member, Word::Drain).into()),
     },
     Family {
         name: "onstage_member_forced",
         help: "Whether an operator has forced it",
         kind: Gauge,
-        draw: |view| members(view, |member| is_ordered(member, "force").into()),
+        draw: |view| members(view, |member| is_ordered(member, Word::Force).into()),
     },
 ];
 
-fn is_ordered(member: &Member, word: &str) -> bool {
+fn is_ordered(member: &Member, word: Word) -> bool {
     member.order.as_ref().is_some_and(|order| order.word == word)
 }
 

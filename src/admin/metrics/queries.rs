@@ -25,18 +25,6 @@ pub(super) const FAMILIES: &[Family] = &[
         draw: replies,
     },
     Family {
-        name: "onstage_pool_queries",
-        help: "Queries that were answered from a pool",
-        kind: Counter,
-        draw: |view| {
-            let sample = |pool: &crate::admin::status::Pool| {
-                let count = view.counters.queries.pool(&pool.name, &pool.record_type);
-                Sample::new([("pool", &pool.name), ("type", &pool.record_type)], count)
-            };
-            view.status.pools.iter().map(sample).collect()
-        },
-    },
-    Family {
         name: "onstage_replies_truncated",
         help: "Replies that were truncated: the client has to ask over TCP",
         kind: Counter,

@@ -2,8 +2,8 @@
 
 use prometheus_client::metrics::MetricType::Gauge;
 
-use super::{Family, Sample};
-use crate::admin::status::OnDisk;
+use super::{Family, Sample, Value, View};
+use crate::admin::status::{OnDisk, Zone};
 
 pub(super) const FAMILIES: &[Family] = &[
     Family {
@@ -40,19 +40,13 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "onstage_zone_serial",
         help: "The serial that a zone is answered with",
         kind: Gauge,
-        draw: |view| {
-            let zones = view.status.zones.iter();
-            zones.map(|zone| Sample::new([("zone", &zone.name)], zone.serial)).collect()
-        },
+        draw: |view| zones(view, |zone| zone.serial.into()),
     },
     Family {
         name: "onstage_zone_records",
         help: "How many records the file of a zone has",
         kind: Gauge,
-        draw: |view| {
-            let zones = view.status.zones.iter();
-            zones.map(|zone| Sample::new([("zone", &zone.name)], zone.records)).collect()
-        },
+        draw: |view| zones(view, |zone| zone.records.into()),
     },
     Family {
         name: "onstage_stray_orders",
@@ -61,3 +55,9 @@ pub(super) const FAMILIES: &[Family] = &[
         draw: |view| Sample::one(view.status.strays.len()),
     },
 ];
+
+/// One of each zone.
+fn zones(view: &View, value: impl Fn(&Zone) -> Value) -> Vec<Sample> {
+    let zones = view.status.zones.iter();
+    zones.map(|zone| Sample::new([("zone", &zone.name)], value(zone))).collect()
+}

@@ -38,7 +38,7 @@ impl History {
         if before != after {
             self.note(Transition {
                 at,
-                who: format!("{} {}", pool.name, pool.record_type),
+                who: pool.key(),
                 check: None,
                 from: before.as_str().to_owned(),
                 to: after.as_str().to_owned(),

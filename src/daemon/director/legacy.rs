@@ -112,7 +112,7 @@ impl Director {
             probes: probes
                 .map(|(i, probe)| (probe.key(), self.witnessed(ProbeId(i as u32), probe)))
                 .collect(),
-            pools: self.plan.pool_ids().map(|(id, pool)| (key(pool), self.played(id, pool))).collect(),
+            pools: self.plan.pool_ids().map(|(id, pool)| (pool.key(), self.played(id, pool))).collect(),
             secrets: match &self.stage {
                 Stage::Open(publisher) if self.makes_secrets() => publisher.current().secrets().to_vec(),
                 Stage::Open(_) | Stage::Rehearsal => Vec::new(),
@@ -198,7 +198,7 @@ impl Legacy {
     }
 
     pub(super) fn pool(&self, pool: &Pool) -> Option<&Played> {
-        self.pools.get(&key(pool))
+        self.pools.get(&pool.key())
     }
 }
 
@@ -238,10 +238,6 @@ impl Played {
     fn part(&self, member: &Member) -> Option<&Part> {
         self.members.get(&member.record_text)
     }
-}
-
-fn key(pool: &Pool) -> String {
-    format!("{} {}", pool.name, pool.record_type)
 }
 
 /// What makes a changed probe the one that it was: the check's name, and who is asked.

@@ -70,18 +70,13 @@ impl Director {
                 *lease = Lease::follow(zone.serial, served);
             }
         }
-        for ((known, sighting), tale) in
-            legacy.witnesses(&heir.plan).zip(&mut heir.sightings).zip(&mut heir.tales)
-        {
-            if let Some(known) = known {
-                (*sighting, *tale) = (known.sighting, known.tale.clone());
+        let heard = heir.sightings.iter_mut().zip(&mut heir.tales).zip(&mut heir.recents);
+        for (known, ((sighting, tale), recents)) in legacy.witnesses(&heir.plan).zip(heard) {
+            let Some(known) = known else { continue };
+            (*sighting, *tale) = (known.sighting, known.tale.clone());
+            if legacy.is_of_this_version() {
+                *recents = known.recents.clone();
             }
-        }
-        if legacy.is_of_this_version() {
-            let known = legacy.witnesses(&heir.plan).zip(&mut heir.recents);
-            known.for_each(|(known, recents)| {
-                *recents = known.map(|known| known.recents.clone()).unwrap_or_default();
-            });
         }
         heir.history = legacy.history.clone();
         let probes = heir.plan.probes.iter().zip(&heir.sightings);

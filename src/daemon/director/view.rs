@@ -10,7 +10,7 @@ use super::{Director, Refusal};
 use crate::admin::status::{self, Pool, Prober, Stray, Transition, Zone};
 use crate::health::{Level, Observed, Order, Reason};
 use crate::plan::{MemberId, Origin, Whom};
-use crate::snapshot::{Mode, Outlook};
+use crate::snapshot::Outlook;
 use crate::units::{Moment, PoolId, ProbeId};
 
 /// The director's part of a [`Status`](status::Status).
@@ -98,10 +98,7 @@ impl Director {
             name: pool.name.to_string(),
             record_type: pool.record_type.to_string(),
             policy: pool.policy.as_str().to_owned(),
-            mode: match lineup.mode {
-                Mode::Live => status::Mode::Live,
-                Mode::FailingOpen => status::Mode::FailingOpen,
-            },
+            mode: lineup.mode,
             settled: lineup.outlook == Outlook::Settled,
             since: self.began[id.index()],
             min_live: pool.min_live.of(pool.members.len()),
@@ -188,7 +185,7 @@ const fn observed(observed: Observed) -> status::Observed {
 
 fn order(order: &Order) -> status::Order {
     status::Order {
-        word: order.word.as_str().to_owned(),
+        word: order.word,
         who: order.who.to_string(),
         why: order.why.to_string(),
         since: order.since,
