@@ -273,8 +273,18 @@ pub fn receive(socket: &UdpSocket) -> io::Result<Vec<u8>> {
     uninterrupted(|datagram| socket.recv(datagram))
 }
 
-/// What a server tells its supervisor next.
+/// What a server tells its supervisor next, but for how it is.
 pub fn hear(supervisor: &UnixDatagram) -> String {
+    loop {
+        let news = hear_all(supervisor);
+        if !news.starts_with("STATUS=") {
+            return news;
+        }
+    }
+}
+
+/// What a server tells its supervisor next.
+pub fn hear_all(supervisor: &UnixDatagram) -> String {
     let news = uninterrupted(|datagram| supervisor.recv(datagram)).expect("news");
     String::from_utf8(news).expect("text")
 }

@@ -14,6 +14,8 @@ mod probe;
 mod reload;
 mod serve;
 mod status;
+mod successor;
+mod supervisor;
 mod table;
 mod text;
 mod words;

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -79,6 +80,7 @@ impl Works {
         let servers = running.servers.take().ok_or(HandoverError::Stopping)?;
         let counts = servers.stop().await;
         let _ = line.say(&Left { counts }, SHORTLY).await; // it answers, whether it hears this or not
+        tell_successor(hello.pid).await;
         info!(pid = hello.pid, "another process has taken over");
         self.succeeded.cancel();
         Ok(())
@@ -111,6 +113,12 @@ impl Works {
         }
         Ok(things)
     }
+}
+
+/// Tells systemd who its service is now. The new process does so itself, but this one may end sooner than that is heard, and
+/// the service would end with it.
+async fn tell_successor(pid: u32) {
+    let _ = spawn_blocking(move || sd_notify::notify(&[NotifyState::MainPid(pid)])).await; // where there is one
 }
 
 /// A socket and what it is for.

@@ -165,6 +165,11 @@ impl Daemon {
         self.works.stale.clone()
     }
 
+    /// Goes up whenever somebody else is answered, or may be soon.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.works.changes.clone()
+    }
+
     /// What became of queries so far.
     pub fn counts(&self) -> Counts {
         self.works.ledger.queries.read()

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
 
-use crate::harness::{hear, own_address};
+use crate::harness::{hear, hear_all, own_address};
 use crate::reload::stage::{ask, client};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -65,6 +65,15 @@ impl Site {
         hear(&self.notify)
     }
 
+    /// Who systemd hears is the main process now: from that one, and from the one before, whoever is heard first.
+    fn told_of_successor(&self) -> u32 {
+        let mut told = [self.told(), self.told()];
+        told.sort();
+        let [old, new] = told;
+        assert_eq!(new, format!("{old}READY=1\n"));
+        old.strip_prefix("MAINPID=").and_then(|pid| pid.trim_end().parse().ok()).expect(&old)
+    }
+
     /// A client that asks all the time until it is told to stop; each query is answered.
     fn ask_on(&self) -> (Arc<AtomicBool>, std::thread::JoinHandle<usize>) {
         let (addr, stop) = (self.addr, Arc::<AtomicBool>::default());
@@ -111,7 +120,7 @@ fn a_new_process_takes_over_and_the_old_one_ends_well() {
     let (stop, asking) = site.ask_on();
     site.write("192.0.2.2", "");
     let mut second = site.start(&["serve", "--takeover"]);
-    assert_eq!(site.told(), format!("MAINPID={}\nREADY=1\n", second.id()));
+    assert_eq!(site.told_of_successor(), second.id());
     let (status, said) = end(&mut first);
     assert!(status.success() && said.contains("another process has taken over"), "{said}");
     assert_eq!(site.answered(), ["192.0.2.2"]);
@@ -134,17 +143,33 @@ fn a_signal_starts_a_successor() {
     assert_eq!(site.told(), "READY=1\n");
     let (stop, asking) = site.ask_on();
     signal(&first, nix::sys::signal::Signal::SIGUSR2);
-    let told = site.told();
-    let second =
-        told.strip_prefix("MAINPID=").and_then(|told| told.strip_suffix("\nREADY=1\n")).expect(&told);
-    assert_ne!(second, first.id().to_string());
+    let second = site.told_of_successor();
+    assert_ne!(second, first.id());
     assert!(first.wait().unwrap().success());
     assert_eq!(site.answered(), ["192.0.2.1"]);
     stop.store(true, Ordering::Relaxed);
     assert!(asking.join().expect("every query was answered") > 0);
-    let second = nix::unistd::Pid::from_raw(second.parse().unwrap());
+    let second = nix::unistd::Pid::from_raw(second.cast_signed());
     nix::sys::signal::kill(second, nix::sys::signal::Signal::SIGTERM).unwrap();
     assert_eq!(site.told(), "STOPPING=1\n");
+}
+
+#[test]
+fn systemd_is_told_how_pools_are() {
+    let site = Site::new();
+    let pool = "[check.port]\ntcp = { port = 1 }\n[[pool]]\nname = \"p.example\"\ncheck = \"port\"\n";
+    site.write("127.0.0.1", pool);
+    let mut server = site.start(&["serve"]);
+    let told = hear_all(&site.notify);
+    assert_eq!(
+        told,
+        "STATUS=asking each member once, before anything is answered\nEXTEND_TIMEOUT_USEC=33000000\n"
+    );
+    assert_eq!(hear_all(&site.notify), "READY=1\n");
+    let told = hear_all(&site.notify);
+    assert_eq!(told, "STATUS=0 of 1 pools live, 0 of 1 members live; p.example A fails open\n");
+    signal(&server, nix::sys::signal::Signal::SIGTERM);
+    assert!(server.wait().unwrap().success());
 }
 
 #[test]

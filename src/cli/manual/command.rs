@@ -77,9 +77,16 @@ const EXITS: [(&str, &str); 4] = [
     ("78", "The config or a zone file makes no sense."),
 ];
 
-const SIGNALS: [(&str, &str); 2] = [
+const SIGNALS: [(&str, &str); 3] = [
     ("SIGTERM, SIGINT", "`onstage serve` answers what has arrived, keeps its state, and ends."),
-    ("SIGHUP", "It looks at once whether files on disk have changed."),
+    (
+        "SIGHUP",
+        "As `onstage reload`: config, zones, certificates and keys anew, all or nothing. What comes of it is in the log.",
+    ),
+    (
+        "SIGUSR2",
+        "It starts the program that is on disk now, which takes over as with `--takeover`; if that fails, it goes on.",
+    ),
 ];
 
 const ENVIRONMENT: [(&str, &str); 3] = [

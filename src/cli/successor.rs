@@ -1,0 +1,61 @@
+//! The program as it is on disk now, started by the running one so that it takes over.
+//!
+//! ```text
+//!  running one ──starts──▶ go-between ──starts──▶ successor ──takes over──▶ MAINPID=
+//!      │                     │ reads the config, and ends: well, or with what is wrong
+//!      └───── goes on ◀──────┘
+//! ```
+//!
+//! The successor is in the same service, whoever started it. But systemd lets a main process end in its own time only if that is
+//! its own child when it is told of; any other it kills at once when the service is stopped (seen with version 252). A process
+//! whose parent has ended is systemd's child, hence the go-between.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::process::{Command, ExitStatus};
+
+use tracing::{error, info};
+
+/// The flag that makes a process take over.
+const TAKEOVER: &str = "--takeover";
+/// In the environment of a go-between.
+const GO_BETWEEN: &str = "ONSTAGE_GO_BETWEEN";
+
+/// Starts the program with the words that this process was started with; what becomes of it is in the log.
+pub(super) async fn start() {
+    match send_go_between().await {
+        Ok(status) if status.success() => info!("a successor was started"),
+        Ok(status) => error!(%status, "the successor cannot start: this process goes on"),
+        Err(e) => error!(%e, "cannot start a successor: this process goes on"),
+    }
+}
+
+async fn send_go_between() -> io::Result<ExitStatus> {
+    tokio::process::Command::from(successor()?).env(GO_BETWEEN, "1").status().await
+}
+
+/// Whether this process is to start the successor, and no more.
+pub(super) fn is_go_between() -> bool {
+    env::var_os(GO_BETWEEN).is_some()
+}
+
+/// Starts the successor, which outlives this process.
+///
+/// # Errors
+/// The program cannot be started.
+pub(super) fn start_as_go_between() -> io::Result<()> {
+    successor()?.env_remove(GO_BETWEEN).spawn().map(drop)
+}
+
+fn successor() -> io::Result<Command> {
+    let mut words: Vec<OsString> = env::args_os().collect();
+    let takeover = OsString::from(TAKEOVER);
+    if !words.contains(&takeover) {
+        words.push(takeover);
+    }
+    let (program, words) = words.split_first().ok_or(io::ErrorKind::NotFound)?;
+    let mut command = Command::new(program);
+    command.args(words);
+    Ok(command)
+}
