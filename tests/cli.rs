@@ -177,13 +177,17 @@ fn a_member_is_probed_by_any_of_its_names() {
     std::fs::write(site.config(), config + more).unwrap();
     std::fs::write(site.folder.path().join("p.zone"), ZONE.replace("192.0.2.1", "127.0.0.1")).unwrap();
     for name in ["p.example", "own", "127.0.0.1", "127.0.0.1:1", "Own@p.example"] {
-        let output = onstage(&["probe", "-c", &site.config(), name]);
+        let output = onstage(&["probe", "--here", "-c", &site.config(), name]);
         assert!(stdout(&output).contains("Own: 127.0.0.1:1, check tcp"), "{name}: {}", stderr(&output));
         assert_eq!(output.status.code(), Some(1), "{name}: nobody listens");
     }
-    let output = onstage(&["probe", "-c", &site.config(), "owm"]);
+    let output = onstage(&["probe", "--here", "-c", &site.config(), "owm"]);
     assert_eq!(stderr(&output), "onstage: there is no pool and no member `owm`; is it `Own`?\n");
     assert_eq!(output.status.code(), Some(64));
+    let output = onstage(&["probe", "-c", &site.config(), "own"]);
+    let told = stderr(&output);
+    assert!(told.contains("no server answers") && told.contains("this process asks instead"), "{told}");
+    assert!(stdout(&output).contains("fail: refused"), "{}", stdout(&output));
     let output = onstage(&["check", "--live", "-c", &site.config()]);
     assert!(stdout(&output).contains("probe tcp 127.0.0.1:1: fail: refused"), "{}", stdout(&output));
     assert_eq!(output.status.code(), Some(1));

@@ -31,6 +31,15 @@ pub struct ReleaseRequest {
     pub member: String,
 }
 
+/// `POST /v1/probes`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeRequest {
+    /// Who, as in orders, or a pool by its name; left out: everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+}
+
 /// The query of `GET /v1/preview`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -61,7 +61,7 @@ pub fn run() -> ExitCode {
             serve::run(&config.path, entrance, log)
         }
         Command::Check { config, live, defaults } => check::run(&config.path, live, defaults),
-        Command::Probe { config, what } => probe::run(&config.path, what.as_deref()),
+        Command::Probe { control, here, what } => probe::run(&control, here, what.as_ref()),
         Command::Status { control, member, json, watch, colour } => {
             status::run(&control, member.as_ref(), json, watch, colour.colour())
         }

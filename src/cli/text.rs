@@ -1,8 +1,6 @@
 //! Text for a terminal of 80 columns: lines that are broken between words, colours, stretches of time.
 
 use crate::admin::status::Member;
-use crate::health::Verdict;
-use crate::probe::Finding;
 use crate::report::Colour;
 
 /// How wide a line may be.
@@ -71,12 +69,13 @@ pub(super) fn named(member: &Member) -> String {
     }
 }
 
-/// A verdict, and what was seen.
-pub(super) fn verdict(finding: &Finding) -> String {
-    match finding.verdict {
-        Verdict::Pass => "pass".to_owned(),
-        Verdict::Fail(reason) => format!("fail: {reason}: {}", finding.detail),
-        Verdict::Leaving(reason) => format!("leaving: {reason}: {}", finding.detail),
+/// A verdict, and what was seen, if that is known.
+pub(super) fn verdict(reason: Option<&str>, leaving: bool, seen: Option<&str>) -> String {
+    let seen = seen.map(|seen| format!(": {seen}")).unwrap_or_default();
+    match (reason, leaving) {
+        (None, _) => "pass".to_owned(),
+        (Some(reason), true) => format!("leaving: {reason}{seen}"),
+        (Some(reason), false) => format!("fail: {reason}{seen}"),
     }
 }
 

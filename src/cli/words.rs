@@ -51,13 +51,17 @@ pub(super) enum Command {
         #[arg(long)]
         defaults: bool,
     },
-    /// Probe once and tell each step: connect, TLS, reply, verdict
+    /// Have the running server probe now, and tell each step: connect, TLS, reply, verdict, which counts as any other does.
+    /// Where no server runs, this process probes, as with `--here`
     Probe {
         #[command(flatten)]
-        config: ConfigFlag,
-        /// The pool (its name) or the member (its address, target or label) to probe; all of them if left out
+        control: ControlFlags,
+        /// Probe from this process instead, whom the config on disk names: it counts for nothing, and asks no server
+        #[arg(long, conflicts_with = "socket")]
+        here: bool,
+        /// The pool (its name) or the member (an address, a label, a target; `…@POOL` in one pool); all of them if left out
         #[arg(value_name = "POOL or MEMBER", add = ArgValueCompleter::new(complete::pools_and_members))]
-        what: Option<String>,
+        what: Option<Whom>,
     },
     /// Show the running server: pools, and how each member is
     Status {

@@ -87,6 +87,30 @@ async fn words_that_make_no_sense_are_64_and_a_sentence() {
     daemon.stop().await;
 }
 
+/// The running server asks, and what it finds counts.
+#[tokio::test]
+async fn members_are_probed_now() {
+    let mut pair = Pair::new();
+    let daemon = pair.start().await;
+    let [first, second] = pair.members.map(|member| member.to_string());
+    let (told, complaints, code) = said(&pair, &["probe", "p.example"]).await;
+    assert!(code == 0 && complaints.is_empty(), "{told}{complaints}");
+    let line = format!("{second}: {second}:8140, check tcp\n  connect");
+    assert!(told.contains(&line) && told.matches("  verdict  pass\n").count() == 2, "{told}");
+    assert!(told.contains("  so far   It is up. 2 fails in a row take it down; none so far.\n"), "{told}");
+
+    pair.kill(1);
+    status_once(&pair, |status| status.pools[0].answered == 1).await;
+    let (told, _, code) = said(&pair, &["probe", &second]).await;
+    assert!(code == 1 && told.contains("  verdict  fail: refused: ") && !told.contains(&first), "{told}");
+    assert!(told.contains("  so far   It is down."), "{told}");
+    let (_, nobody, code) = said(&pair, &["probe", "puppet9"]).await;
+    assert!(code == 64 && nobody.contains("`puppet9`") && nobody.contains("`--here`"), "{nobody}");
+    daemon.stop().await;
+    let (_, none, code) = said(&pair, &["probe"]).await;
+    assert!(code == 1 && none.contains("no server answers"), "a socket that was named is meant: {none}");
+}
+
 /// A shell asks how the line may go on.
 #[tokio::test]
 async fn members_are_completed() {

@@ -88,6 +88,28 @@ async fn an_order_has_a_giver_and_an_effect_and_an_end() {
     daemon.stop().await;
 }
 
+#[tokio::test]
+async fn who_is_to_be_probed_now_is_told_of() {
+    let mut pair = Pair::new();
+    let daemon = pair.start().await;
+    let (socket, [first, second]) = (socket(&pair), pair.members);
+    pair.kill(1);
+    let (code, probed) = ask(&socket, "POST", "/v1/probes", &json!({"member": second}).to_string()).await;
+    assert_eq!(code, 200, "{probed}");
+    let found = &probed["findings"][0];
+    assert_eq!((&found["target"], &found["check"]), (&json!(format!("{second}:8140")), &json!("tcp")));
+    assert_eq!(found["reason"], json!("refused"));
+    let judged = json!([{"member": format!("p.example A {second}"), "label": second, "passes": false}]);
+    assert_eq!((&probed["members"], &probed["late"]), (&judged, &json!([])));
+    let (code, all) = ask(&socket, "POST", "/v1/probes", "{}").await;
+    let passes = |member: usize| all["members"][member]["passes"].as_bool().unwrap();
+    assert_eq!((code, passes(0), passes(1)), (200, true, false), "{first} {all}");
+    for (body, expected) in [(r#"{"member": "puppet9"}"#, 404), (r#"{"member": "@"}"#, 400), ("", 400)] {
+        assert_eq!(ask(&socket, "POST", "/v1/probes", body).await.0, expected, "{body}");
+    }
+    daemon.stop().await;
+}
+
 /// What cannot be written holds for this run, and whoever ordered it is told.
 #[tokio::test]
 async fn an_order_that_cannot_be_kept_has_a_warning() {

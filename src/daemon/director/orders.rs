@@ -58,7 +58,7 @@ pub enum Refusal {
     #[error("there is no order on `{0}`")]
     NoOrder(Whom),
     /// Another process takes the place of this one in this very moment.
-    #[error("another process is taking over: give the order again, to that one")]
+    #[error("another process is taking over: say it again, to that one")]
     TakenOver,
 }
 
