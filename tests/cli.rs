@@ -193,6 +193,26 @@ fn a_member_is_probed_by_any_of_its_names() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// Who asks for a reload that closes the door it came by has its reply all the same.
+#[test]
+fn the_control_socket_moves_with_a_reload() {
+    let site = Site::new("");
+    let serving = site.serve("");
+    let [before, after] = ["state/onstage.sock", "other.sock"].map(|name| site.folder.path().join(name));
+    let config = std::fs::read_to_string(site.config()).unwrap();
+    let moved = format!("{config}[admin]\nsocket = \"{}\"\n", after.display());
+    std::fs::write(site.config(), moved).unwrap();
+    let before = before.display().to_string();
+    let output = onstage(&["reload", "--socket", &before]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told = stdout(&output);
+    assert!(told.contains(&format!("new address {} (socket)\n", after.display())), "{told}");
+    assert!(told.contains("gone address ") && !Path::new(&before).exists(), "{told}");
+    let output = onstage(&["status", "-c", &site.config()]);
+    assert!(stdout(&output).contains("zone p.example"), "{}", stderr(&output));
+    assert!(serving.end("TERM").status.success());
+}
+
 #[test]
 fn a_bad_config_is_78_and_is_told_with_a_caret() {
     let site = Site::new("lisen = []");

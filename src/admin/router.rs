@@ -34,7 +34,7 @@ use tokio::net::UnixStream;
 
 use super::caller::Caller;
 use super::events::{Feed, stream};
-use super::gate::{Gate, by_known_name, with_token};
+use super::gate::{Gates, by_known_name, with_token};
 use super::metrics::{Format, Process, View, render};
 use super::page;
 use super::{Kind, OrderRequest, Preview, ProbeRequest, Refused, ReleaseRequest, Running, TAKEOVER};
@@ -45,6 +45,7 @@ use crate::plan::Whom;
 const LONGEST_BODY: usize = 16 << 10;
 
 /// Who answers.
+#[derive(Debug)]
 pub(super) struct Desk<R> {
     pub(super) running: Arc<R>,
     pub(super) feed: Feed,
@@ -59,12 +60,12 @@ impl<R> Clone for Desk<R> {
 type Answer = Result<Response, Refused>;
 
 /// What is there over TCP: the dashboard, what can be read, and for those who have the token what steers.
-pub(super) fn public<R: Running>(desk: Desk<R>, gate: Gate) -> Router {
-    let has_token = gate.token.is_some();
-    let access = get(move || async move { json(&Access { token: has_token }) });
+pub(super) fn public<R: Running>(desk: Desk<R>, gate: &Gates) -> Router {
+    let asked = gate.clone();
+    let access = get(move || async move { json(&Access { token: asked.borrow().token.is_some() }) });
     let steered = steering().route_layer(from_fn_with_state(gate.clone(), with_token));
     let routes = reading().merge(page::routes()).route("/v1/access", access).merge(steered);
-    dressed(routes.with_state(desk)).layer(from_fn_with_state(gate, by_known_name))
+    dressed(routes.with_state(desk)).layer(from_fn_with_state(gate.clone(), by_known_name))
 }
 
 /// All of it: for those who may open the control socket.
