@@ -75,6 +75,10 @@ pub struct Left {
     pub live: usize,
     /// Whether that is enough.
     pub mode: Mode,
+    /// Who is answered then, as people call them.
+    pub answered: Vec<String>,
+    /// Whether the order takes from it what it needs: it is refused without `yes`.
+    pub bares: bool,
 }
 
 /// What `POST /v1/reload` came to.

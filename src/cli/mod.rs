@@ -68,7 +68,7 @@ pub fn run() -> ExitCode {
         Command::Explain { control, member } => explain::run(&control, &member),
         Command::Drain { order, yes } => orders::order(&order, Word::Drain, yes),
         Command::Force { order } => orders::order(&order, Word::Force, false),
-        Command::Release { control, member } => orders::release(&control, &member),
+        Command::Release { control, member, dry_run } => orders::release(&control, &member, dry_run),
         Command::Reload { control } => reload::run(&control),
         Command::Delegation { config } => delegation::run(&config.path),
         Command::Demo { once } => demo::run(once),

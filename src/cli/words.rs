@@ -92,7 +92,7 @@ pub(super) enum Command {
     Drain {
         #[command(flatten)]
         order: OrderFlags,
-        /// Also where it leaves a pool nobody who can serve
+        /// Also where it leaves a pool too few who can serve
         #[arg(long)]
         yes: bool,
     },
@@ -108,6 +108,9 @@ pub(super) enum Command {
         /// The member: an address, a label, a target; `…@POOL` in one pool
         #[arg(value_name = "MEMBER", add = ArgValueCompleter::new(complete::members))]
         member: Whom,
+        /// Only tell what it would do
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Have the running server read its config and zones anew: all of it, or nothing changes
     Reload {
@@ -175,8 +178,11 @@ pub(super) struct OrderFlags {
     #[arg(long = "for", value_name = "TIME", value_parser = lasts)]
     pub(super) lasts: Option<Duration>,
     /// What for; everybody who looks is shown it
-    #[arg(long, value_name = "WHY")]
-    pub(super) reason: Remark,
+    #[arg(long, value_name = "WHY", required_unless_present = "dry_run")]
+    pub(super) reason: Option<Remark>,
+    /// Only tell what it would do: who would be answered, and whether that takes `--yes`
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 fn lasts(text: &str) -> Result<Duration, String> {

@@ -185,6 +185,8 @@ fn told(effect: Effect, warning: Option<String>) -> admin::Effect {
         members: left.members,
         live: left.live,
         mode: left.mode,
+        answered: left.answered,
+        bares: left.is_bared,
     });
     admin::Effect { members: effect.members, pools: left.collect(), warning }
 }

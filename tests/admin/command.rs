@@ -31,7 +31,12 @@ async fn an_operators_morning() {
     assert!(json.starts_with("{\"server\"") && json.lines().count() == 1, "{json}");
 
     let drain = ["drain", second, "--for", "2h", "--reason", "kernel update"];
-    let done = format!("drained: p.example A {second}\np.example A: 1 of 2 live\n");
+    let left = format!("p.example A: 1 of 2 live; answered: {first}\n");
+    let would = format!("would be drained: p.example A {second}\n{left}");
+    for dry in [&["drain", second, "--dry-run"][..], &[&drain[..], &["--dry-run"]].concat()] {
+        assert_eq!(said(&pair, dry).await, (would.clone(), String::new(), 0));
+    }
+    let done = format!("drained: p.example A {second}\n{left}");
     assert_eq!(said(&pair, &drain).await, (done, String::new(), 0));
     let (told, _, _) = said(&pair, &["explain", second]).await;
     for sentence in [
@@ -43,7 +48,14 @@ async fn an_operators_morning() {
     }
     let (_, refused, code) = said(&pair, &["drain", first, "--reason", "too"]).await;
     assert!(code == 1 && refused.contains("would be live") && refused.contains("--yes"), "{refused}");
-    let released = format!("released: p.example A {second}\np.example A: 2 of 2 live\n");
+    let (told, refused, code) = said(&pair, &["drain", first, "--dry-run"]).await;
+    assert!(code == 1 && told.contains("0 of 2 live, which is too few: it fails open"), "{told}");
+    assert!(refused.contains("--yes"), "{refused}");
+    assert_eq!(said(&pair, &["drain", first, "--dry-run", "--yes"]).await, (told, String::new(), 0));
+    let all = format!("p.example A {second}\np.example A: 2 of 2 live; answered: {first}, {second}\n");
+    let released = format!("released: {all}");
+    let would = (format!("would be {released}"), String::new(), 0);
+    assert_eq!(said(&pair, &["release", second, "--dry-run"]).await, would);
     assert_eq!(said(&pair, &["release", second]).await, (released, String::new(), 0));
     let (_, none, code) = said(&pair, &["release", second]).await;
     assert_eq!((none, code), (format!("onstage: there is no order on `{second}`\n"), 1));

@@ -1,5 +1,6 @@
 //! Requests and replies.
 
+use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
 
 use onstage::admin::status::{Mode, Observed, OnDisk};
@@ -58,16 +59,19 @@ async fn an_order_has_a_giver_and_an_effect_and_an_end() {
     let daemon = pair.start().await;
     let (socket, second) = (socket(&pair), pair.members[1]);
     let key = format!("p.example A {second}");
-    let left =
-        |live| json!([{"pool": "p.example", "record_type": "A", "members": 2, "live": live, "mode": "live"}]);
+    let left = |answered: &[IpAddr]| {
+        let (live, bares) = (answered.len(), false);
+        json!([{"pool": "p.example", "record_type": "A", "members": 2, "live": live, "mode": "live", "answered": answered, "bares": bares}])
+    };
+    let (one, both) = (&pair.members[..1], &pair.members[..]);
 
     let preview = ask(&socket, "GET", &format!("/v1/preview?member={second}&order=drain"), "").await;
-    assert_eq!(preview, (200, json!({"members": [key], "pools": left(1)})));
+    assert_eq!(preview, (200, json!({"members": [key], "pools": left(one)})));
     assert!(status(&pair).await.pools[0].members[1].order.is_none(), "asking changes nothing");
 
     let drain = json!({"member": second, "order": "drain", "reason": "kernel update", "seconds": 60});
     let drained = ask(&socket, "POST", "/v1/orders", &drain.to_string()).await;
-    assert_eq!(drained, (200, json!({"members": [key], "pools": left(1)})));
+    assert_eq!(drained, (200, json!({"members": [key], "pools": left(one)})));
     assert!(pair.file().contains("kernel update"), "it is on disk when it is acknowledged");
     let member = status(&pair).await.pools[0].members[1].clone();
     let order = member.order.unwrap();
@@ -82,7 +86,7 @@ async fn an_order_has_a_giver_and_an_effect_and_an_end() {
     let release = json!({"member": second}).to_string();
     assert_eq!(
         ask(&socket, "POST", "/v1/release", &release).await,
-        (200, json!({"members": [key], "pools": left(2)}))
+        (200, json!({"members": [key], "pools": left(both)}))
     );
     assert_eq!(ask(&socket, "POST", "/v1/release", &release).await.0, 409, "there is none any more");
     daemon.stop().await;
@@ -144,7 +148,7 @@ async fn what_makes_no_sense_is_one_sentence() {
             order(&first, ""),
             409,
             "bares",
-            "too few members of `p.example` (A) would be live",
+            "too few would be live: 0 of 2 in `p.example` (A)",
         ),
         ("POST", "/v1/orders", order("puppet9", ""), 404, "no-such-member", "there is no member `puppet9`"),
         ("POST", "/v1/orders", order("p.example", ""), 404, "no-such-member", "`; is it `127."),
