@@ -17,6 +17,7 @@ use super::steering::{Durable, Steering, SteeringError};
 use super::works::{Works, lock};
 use crate::admin::journal::Journal;
 use crate::admin::metrics::Counters;
+use crate::admin::probed::Probed;
 use crate::admin::status::{Config, Listen, OnDisk, Server, Status};
 use crate::admin::{self, Kind, Refused, Reloaded, Running};
 use crate::health::{Consent, Draft, Remark, Word};
@@ -125,6 +126,11 @@ impl Running for Face {
         Counters { queries: self.ledger.queries.read(), entries: self.ledger.journal.entries() }
     }
 
+    async fn probe(&self, whom: Option<Whom>, who: Remark) -> Result<Probed, Refused> {
+        info!(%who, whom = whom.as_ref().map(tracing::field::display), "asked to probe now");
+        Ok(self.steering.probe(whom).await?)
+    }
+
     async fn preview(&self, whom: Whom, word: Option<Word>) -> Result<admin::Effect, Refused> {
         Ok(told(self.steering.preview(whom, word).await?, None))
     }
@@ -179,6 +185,8 @@ fn told(effect: Effect, warning: Option<String>) -> admin::Effect {
         members: left.members,
         live: left.live,
         mode: left.mode,
+        answered: left.answered,
+        bares: left.is_bared,
     });
     admin::Effect { members: effect.members, pools: left.collect(), warning }
 }

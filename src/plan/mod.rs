@@ -7,6 +7,7 @@
 mod build;
 mod near;
 mod origin;
+mod wanted;
 mod whom;
 
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::zone::Zone;
 pub use build::build;
 pub use near::Near;
 pub use origin::Origin;
+pub use wanted::Wanted;
 pub use whom::{BadWhom, Whom};
 
 /// Everything that will be served and probed.
@@ -108,7 +110,7 @@ pub struct Member {
 }
 
 /// What has to be up for a member to be live.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Condition {
     /// One probe.
     Probe(ProbeId),
@@ -161,6 +163,17 @@ impl Condition {
         match self {
             Self::Probe(id) => vec![*id],
             Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::probes).collect(),
+        }
+    }
+
+    /// The largest parts of it all of whose probes are `meant`.
+    fn parts_where(&self, meant: &impl Fn(ProbeId) -> bool) -> Vec<Self> {
+        match self {
+            whole if whole.probes().into_iter().all(meant) => vec![whole.clone()],
+            Self::Probe(_) => Vec::new(),
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().flat_map(|part| part.parts_where(meant)).collect()
+            }
         }
     }
 

@@ -22,6 +22,7 @@ mod measured;
 mod place;
 mod quic;
 mod room;
+mod surplus;
 mod tally;
 mod tap;
 mod tcp;
@@ -56,6 +57,7 @@ pub use bind::{BindError, bind};
 pub use counts::{Counted, Counter, Counts, Kind, PoolKey};
 pub use inherit::{Bound, Inherited};
 pub use place::{Addresses, Place, Protocol, Sockets, places};
+pub use surplus::Surplus;
 pub use tally::{Event, Transport};
 
 /// How long those who listen in may take to pass on what they were told last.
@@ -342,6 +344,12 @@ impl Servers {
 }
 
 impl Closing {
+    /// The same for what leaves its port with these doors: it gets no more before.
+    pub async fn stop_after(self, surplus: Surplus) {
+        surplus.leave().await;
+        self.stop().await;
+    }
+
     /// Answers what has arrived, then closes.
     pub async fn stop(self) {
         let Self { doors, outlets } = self;
