@@ -99,7 +99,6 @@ fn type_at(place: u16) -> String {
     match place {
         0 => "none".to_owned(),
         OTHER => "other".to_owned(),
-        39 => "DNAME".to_owned(),
         1..=FIRST_TYPES => match RecordType::from(place) {
             RecordType::Unknown(code) => format!("TYPE{code}"),
             known => known.to_string(),

@@ -77,7 +77,6 @@ impl Record {
     /// The name of its type.
     pub(crate) fn type_name(&self) -> String {
         match self.record_type() {
-            DNAME => "DNAME".to_owned(),
             RecordType::Unknown(code) => format!("TYPE{code}"), // RFC 3597 §5
             known => known.to_string(),
         }
