@@ -4,6 +4,7 @@
 //! becomes a member, each member finds the address to probe, and members that would ask the same question
 //! of the same address share one probe.
 
+mod apexes;
 mod build;
 mod near;
 mod origin;
@@ -21,6 +22,7 @@ use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
 use crate::zone::Zone;
 
+pub(crate) use apexes::Apexes;
 pub use build::build;
 pub use near::Near;
 pub use origin::Origin;
@@ -39,6 +41,8 @@ pub struct Plan {
     pub guard: Guard,
     /// The zones, by `ZoneId`. No two have the same name.
     pub zones: Vec<Zone>,
+    /// Which of them a name is in.
+    pub(crate) apexes: Apexes,
     /// The pools, by `PoolId`.
     pub pools: Vec<Pool>,
     /// The probes, by `ProbeId`.
