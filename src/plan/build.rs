@@ -82,11 +82,10 @@ struct Builder<'z> {
 }
 
 impl<'z> Builder<'z> {
-    /// All records of an owner, with their places in their zone.
-    fn records(&self, owner: &Name) -> Vec<(usize, &'z Record)> {
+    /// All records of an owner.
+    fn records(&self, owner: &Name) -> Vec<&'z Record> {
         let Some(zone) = self.apexes.holder(owner.as_wire()) else { return Vec::new() };
-        let zone = &self.zones[zone.index()];
-        zone.places(owner).iter().map(|&place| (place as usize, &zone.records[place as usize])).collect()
+        self.zones[zone.index()].records_of(owner).collect()
     }
 
     /// One pool for each type of member records at the name.
@@ -107,12 +106,12 @@ impl<'z> Builder<'z> {
         &mut self,
         pool: &config::Pool,
         record_type: RecordType,
-        records: &[(usize, &Record)],
+        records: &[&Record],
         report: &mut Report,
     ) -> Option<Pool> {
-        let of_type = records.iter().filter(|(_, record)| record.record_type() == record_type);
-        let ttl = of_type.clone().next()?.1.ttl;
-        let members = of_type.map(|(place, record)| self.member(pool, *place, record, report)).collect();
+        let of_type = records.iter().filter(|record| record.record_type() == record_type);
+        let ttl = of_type.clone().next()?.ttl;
+        let members = of_type.map(|record| self.member(pool, record, report)).collect();
         Some(Pool {
             name: pool.name.value.clone(),
             record_type,
@@ -128,7 +127,7 @@ impl<'z> Builder<'z> {
         })
     }
 
-    fn member(&mut self, pool: &config::Pool, place: usize, record: &Record, report: &mut Report) -> Member {
+    fn member(&mut self, pool: &config::Pool, record: &Record, report: &mut Report) -> Member {
         let settings = pool.members.iter().find(|m| names(&m.key.value, &record.rdata));
         let (own_port, server_name) = match &record.rdata {
             RData::SRV(srv) => (Some(srv.port), Name::from(&srv.target)),
@@ -148,7 +147,7 @@ impl<'z> Builder<'z> {
         let label = settings.and_then(|s| s.label.clone()).unwrap_or_else(|| record_text.clone());
         let weight = settings.map_or(1, |s| s.weight.get().into());
         let tier = settings.map_or(1, |s| s.tier);
-        Member { record: place, record_text, label, condition, weight, tier }
+        Member { record_text, label, condition, weight, tier }
     }
 
     fn addresses(
@@ -164,7 +163,7 @@ impl<'z> Builder<'z> {
         let RData::SRV(srv) = &record.rdata else { return record.rdata.ip_addr().into_iter().collect() };
         let target = Name::from(&srv.target);
         let records = self.records(&target).into_iter();
-        let addresses: Vec<IpAddr> = records.filter_map(|(_, record)| record.rdata.ip_addr()).collect();
+        let addresses: Vec<IpAddr> = records.filter_map(|record| record.rdata.ip_addr()).collect();
         if addresses.is_empty() {
             let problem = Problem::error(
                 Code::MemberNoAddress,
@@ -227,9 +226,9 @@ impl<'z> Builder<'z> {
     }
 }
 
-fn refuse_unknown_members(pool: &config::Pool, records: &[(usize, &Record)], report: &mut Report) {
+fn refuse_unknown_members(pool: &config::Pool, records: &[&Record], report: &mut Report) {
     for member in &pool.members {
-        if !records.iter().any(|(_, record)| names(&member.key.value, &record.rdata)) {
+        if !records.iter().any(|record| names(&member.key.value, &record.rdata)) {
             let problem = Problem::error(
                 Code::MemberUnknown,
                 member.key.at.clone(),

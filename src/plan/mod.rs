@@ -67,7 +67,7 @@ pub struct Pool {
     pub record_type: RecordType,
     /// The TTL of its records in the zone file.
     pub ttl: Ttl,
-    /// The members, in the order of the zone file.
+    /// The members: each record of the RRset, in the order of the zone file.
     pub members: Vec<Member>,
     /// Who is answered in which order.
     pub policy: Policy,
@@ -97,8 +97,6 @@ pub struct MemberId {
 /// One record of a pool.
 #[derive(Debug)]
 pub struct Member {
-    /// The record, by its place in its zone's `records`.
-    pub record: usize,
     /// What the record says: an address, or a target and a port.
     pub record_text: String,
     /// What people call it: the config's label, else its address or target.

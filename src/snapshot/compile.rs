@@ -128,22 +128,20 @@ impl Compiler {
 }
 
 impl Sheet {
-    /// The records of a type at a node.
+    /// The records of a type at a node, in the order of their zone.
     pub(super) fn rrset<'p>(
         &self,
         plan: &'p Plan,
         table: &Table,
         id: NodeId,
         wanted: RecordType,
-    ) -> Vec<(usize, &'p Record)> {
-        let records = self.records(plan, table, id);
-        records.filter(|(_, record)| record.record_type() == wanted).collect()
+    ) -> impl Iterator<Item = &'p Record> {
+        self.records(plan, table, id).filter(move |record| record.record_type() == wanted)
     }
 
     /// The types at a node, each once.
     pub(super) fn types(&self, plan: &Plan, table: &Table, id: NodeId) -> Vec<RecordType> {
-        let mut types: Vec<_> =
-            self.records(plan, table, id).map(|(_, record)| record.record_type()).collect();
+        let mut types: Vec<_> = self.records(plan, table, id).map(Record::record_type).collect();
         types.dedup();
         types
     }
@@ -158,17 +156,10 @@ impl Sheet {
         self.cells.get(pool.index()).copied().flatten()
     }
 
-    fn records<'p>(
-        &self,
-        plan: &'p Plan,
-        table: &Table,
-        id: NodeId,
-    ) -> impl Iterator<Item = (usize, &'p Record)> {
+    fn records<'p>(&self, plan: &'p Plan, table: &Table, id: NodeId) -> impl Iterator<Item = &'p Record> {
         let range = &table.node(id).records;
         let places = &self.places[range.start as usize..range.end as usize];
-        places
-            .iter()
-            .map(|&(zone, record)| (record as usize, &plan.zones[zone as usize].records[record as usize]))
+        places.iter().map(|&(zone, record)| &plan.zones[zone as usize].records[record as usize])
     }
 }
 
@@ -235,10 +226,10 @@ fn insert_with_ancestors(table: &mut Table, owner: &Name, origin: &Name, zone: Z
 
 fn assign_roles(plan: &Plan, table: &mut Table, sheet: &Sheet) {
     for id in table.ids() {
-        let is_cut = !table.node(id).is_apex && !sheet.rrset(plan, table, id, RecordType::NS).is_empty();
+        let is_cut = !table.node(id).is_apex && sheet.rrset(plan, table, id, RecordType::NS).next().is_some();
         if is_cut {
             table.node_mut(id).role = Role::Cut;
-        } else if !sheet.rrset(plan, table, id, DNAME).is_empty() {
+        } else if sheet.rrset(plan, table, id, DNAME).next().is_some() {
             table.node_mut(id).redirect = Some(0); // the place of its answer is known once that is written
         }
     }

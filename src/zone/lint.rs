@@ -153,7 +153,7 @@ struct Lint<'r> {
 
 impl<'r> Lint<'r> {
     fn at(&self, wire: &[u8]) -> impl Iterator<Item = &'r Record> {
-        self.owners.places(self.records, wire).iter().map(|&place| &self.records[place as usize])
+        self.owners.records_of(self.records, wire)
     }
 
     fn first_of(&self, wire: &[u8], record_type: RecordType) -> Option<&'r Record> {

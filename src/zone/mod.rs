@@ -47,9 +47,9 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// The places of a name's records, in the order of their types.
-    pub fn places(&self, owner: &Name) -> &[u32] {
-        self.owners.places(&self.records, owner.as_wire())
+    /// A name's records, in the order of their types.
+    pub fn records_of(&self, owner: &Name) -> impl Iterator<Item = &Record> {
+        self.owners.records_of(&self.records, owner.as_wire())
     }
 }
 

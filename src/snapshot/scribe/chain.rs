@@ -119,8 +119,7 @@ impl<'p> Scribe<'p> {
     }
 
     fn cname(&self, id: NodeId) -> Option<(&'p Record, &'p CNAME)> {
-        let (_, record) =
-            self.sheet.rrset(self.plan, self.table, id, RecordType::CNAME).into_iter().next()?;
+        let record = self.sheet.rrset(self.plan, self.table, id, RecordType::CNAME).next()?;
         match &record.rdata {
             RData::CNAME(cname) => Some((record, cname)),
             _ => None,
@@ -128,7 +127,7 @@ impl<'p> Scribe<'p> {
     }
 
     fn dname(&self, id: NodeId) -> Option<(&'p Record, Spelled)> {
-        let (_, record) = self.sheet.rrset(self.plan, self.table, id, DNAME).into_iter().next()?;
+        let record = self.sheet.rrset(self.plan, self.table, id, DNAME).next()?;
         Some((record, record.dname_target()?))
     }
 

@@ -252,7 +252,7 @@ impl<'p> Scribe<'p> {
     fn push_referral(&mut self, anchor: Anchor<'_>, cut: NodeId, draft: &mut Draft) {
         let cut_name = self.table.name(cut);
         let (mut inside, mut elsewhere) = (Vec::new(), Vec::new());
-        for (_, record) in self.sheet.rrset(self.plan, self.table, cut, RecordType::NS) {
+        for record in self.sheet.rrset(self.plan, self.table, cut, RecordType::NS) {
             draft.authorities.push(anchor, Owner::Name(&record.spelled), record.ttl, &record.rdata);
             let RData::NS(ns) = &record.rdata else { continue };
             let host = Name::from(&ns.0);

@@ -30,22 +30,18 @@ impl<'p> Scribe<'p> {
     /// What is answered of the RRset at a node.
     pub(super) fn answered(&mut self, id: NodeId, record_type: RecordType) -> Answered<'p> {
         let (plan, lineups) = (self.plan, self.lineups);
-        let records = self.sheet.rrset(plan, self.table, id, record_type).into_iter();
+        let records = self.sheet.rrset(plan, self.table, id, record_type);
         let Some(pool) = self.sheet.pool(id, record_type) else {
-            return Answered {
-                shown: records.map(|(_, record)| Shown { record, member: None }).collect(),
-                pool: None,
-            };
+            let shown = records.map(|record| Shown { record, member: None });
+            return Answered { shown: shown.collect(), pool: None };
         };
         self.touched.push(pool);
         let (pool, lineup) = (&plan.pools[pool.index()], &lineups[pool.index()]);
-        let present = pool.members.iter().zip(lineup.answered.iter().copied());
-        let present: Vec<_> = present.filter(|(_, presence)| presence.is_some()).collect();
-        let shown = |(place, record)| {
-            let member = present.iter().find(|(member, _)| member.record == place)?;
-            Some(Shown { record, member: Some(*member) })
-        };
-        Answered { shown: records.filter_map(shown).collect(), pool: Some((pool, lineup)) }
+        // The members are these records, in this order.
+        let members = pool.members.iter().zip(lineup.answered.iter().copied());
+        let present = records.zip(members).filter(|(_, (_, presence))| presence.is_some());
+        let shown = present.map(|(record, member)| Shown { record, member: Some(member) });
+        Answered { shown: shown.collect(), pool: Some((pool, lineup)) }
     }
 }
 
