@@ -103,3 +103,19 @@ fn an_incremental_transfer_is_refused_as_it_is_really_asked_for() {
     let reply = site("").ask_with(&mut Rotation::new(0), Via::Stream, &asked).unwrap();
     assert_eq!(reply.metadata.response_code, ResponseCode::Refused);
 }
+
+/// More than a message counts, let alone holds.
+#[test]
+fn an_rrset_of_any_size_is_truncated_and_never_empty() {
+    use std::fmt::Write;
+    let mut zone = String::new();
+    for i in 0..=65_535_u32 {
+        let _ = writeln!(zone, "big A {}", std::net::Ipv4Addr::from_bits(i));
+        let _ = writeln!(zone, "big TXT {i}");
+    }
+    let site = site(&zone);
+    for record_type in [RecordType::A, RecordType::TXT] {
+        let reply = site.ask("big.p.example", record_type);
+        assert!(reply.metadata.truncation, "{record_type}: {} records", reply.answers.len());
+    }
+}

@@ -60,8 +60,10 @@ impl<'p> Scribe<'p> {
             Role::Cut => vec![self.ds(subject), self.referral(subject)],
             Role::Data if types.contains(&RecordType::CNAME) => self.alias(subject),
             Role::Data => {
-                let ds = self.upper_zone(id).map(|_| self.ds(subject));
-                ds.into_iter().chain(types.into_iter().filter_map(|t| self.rrset(subject, t))).collect()
+                let mut drafts: Vec<Draft> =
+                    types.into_iter().filter_map(|t| self.rrset(subject, t)).collect();
+                drafts.extend(self.upper_zone(id).map(|_| self.ds(subject)));
+                drafts
             }
         }
     }
@@ -272,7 +274,7 @@ impl<'p> Scribe<'p> {
 fn merge(parts: impl Iterator<Item = Records>) -> Records {
     parts.fold(Records::default(), |mut all, part| {
         all.bytes.extend_from_slice(&part.bytes);
-        all.count += part.count;
+        all.count = all.count.saturating_add(part.count);
         all
     })
 }

@@ -13,6 +13,9 @@ use crate::snapshot::wire;
 use crate::units::{MOST_DRAWN, Presence, Ttl};
 use crate::zone::Record;
 
+/// The most records that a section counts (RFC 1035 §4.1.1), which are more than it holds: none is missed behind them.
+const MOST: usize = u16::MAX as usize;
+
 /// The records of an RRset that are answered.
 pub(super) struct Answered<'p> {
     shown: Vec<Shown<'p>>,
@@ -30,7 +33,7 @@ impl<'p> Scribe<'p> {
     /// What is answered of the RRset at a node.
     pub(super) fn answered(&mut self, id: NodeId, record_type: RecordType) -> Answered<'p> {
         let (plan, lineups) = (self.plan, self.lineups);
-        let records = self.sheet.rrset(plan, self.table, id, record_type);
+        let records = self.sheet.rrset(plan, self.table, id, record_type).take(MOST);
         let Some(pool) = self.sheet.pool(id, record_type) else {
             let shown = records.map(|record| Shown { record, member: None });
             return Answered { shown: shown.collect(), pool: None };
