@@ -7,7 +7,7 @@ use std::iter::successors;
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 
 use super::owners::Owners;
-use super::{DNAME, Record, Zone};
+use super::{DNAME, Record, Zone, type_name};
 use crate::name::{self, Name};
 use crate::report::{Code, Problem, Report};
 use crate::units::Serial;
@@ -113,7 +113,8 @@ fn level_ttls(records: &mut [Record], owners: &Owners, report: &mut Report) {
         let Some(&low) = rrset.iter().min_by_key(|place| ttl_of(place)) else { continue };
         let lowest = &records[low as usize];
         for &high in rrset.iter().filter(|place| ttl_of(place) > lowest.ttl) {
-            let message = format!("the TTLs of `{}` {} differ", lowest.owner, lowest.record_type());
+            let message =
+                format!("the TTLs of `{}` {} differ", lowest.owner, type_name(lowest.record_type()));
             let problem = Problem::warning(Code::ZoneTtlMismatch, records[high as usize].at.clone(), message);
             let label = format!("served with the lowest, {}", lowest.ttl.seconds());
             report.push(problem.label(label).related(lowest.at.clone(), "the lowest"));
@@ -188,7 +189,7 @@ impl<'r> Lint<'r> {
         });
         if let Some(other) = clash {
             let message = format!("`{}` has a {what} beside other data", record.owner);
-            let related = format!("its {} record", other.type_name());
+            let related = format!("its {} record", type_name(other.record_type()));
             report.push(Problem::error(code, record.at.clone(), message).related(other.at.clone(), related));
         }
     }

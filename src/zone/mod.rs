@@ -74,20 +74,20 @@ impl Record {
         self.rdata.record_type()
     }
 
-    /// The name of its type.
-    pub(crate) fn type_name(&self) -> String {
-        match self.record_type() {
-            RecordType::Unknown(code) => format!("TYPE{code}"), // RFC 3597 §5
-            known => known.to_string(),
-        }
-    }
-
     /// Where a DNAME leads.
     pub(crate) fn dname_target(&self) -> Option<Spelled> {
         match &self.rdata {
             RData::Unknown { code: DNAME, rdata } => Spelled::from_bytes(&rdata.anything).ok(),
             _ => None,
         }
+    }
+}
+
+/// A type as people write it, also where hickory has no name for it (RFC 3597 §5).
+pub(crate) fn type_name(record_type: RecordType) -> String {
+    match record_type {
+        RecordType::Unknown(code) => format!("TYPE{code}"),
+        known => known.to_string(),
     }
 }
 
