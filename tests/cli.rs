@@ -1,6 +1,6 @@
 //! The real binary, as a shell sees it: words, exit codes, signals, readiness.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -357,5 +357,22 @@ fn a_full_disk_is_one_line_and_no_end() {
     let told = stderr(&serving.end("TERM"));
     for (line, times) in [("cannot keep state", 1), ("state is kept again", 1), ("its order is kept", 1)] {
         assert_eq!(told.matches(line).count(), times, "{line}: {told}");
+    }
+}
+
+#[test]
+fn a_demo_that_is_ended_leaves_nothing_behind() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let left = || std::fs::read_dir(folder.path()).unwrap().count();
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_onstage"));
+        let mut demo = demo.arg("demo").env("TMPDIR", folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut told = BufReader::new(demo.stdout.take().unwrap());
+        told.read_line(&mut String::new()).unwrap(); // the play begins
+        assert_eq!(left(), 1);
+        let kill = format!("kill -s {signal} {}", demo.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        assert!(demo.wait().unwrap().success(), "{signal}");
+        assert_eq!(left(), 0, "{signal}");
     }
 }

@@ -2,9 +2,10 @@
 //! is added here.
 
 use std::fs;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -14,7 +15,7 @@ use tracing::info;
 use super::clock::unix_now;
 use super::director::{Effect, Refusal, View};
 use super::steering::{Durable, Steering, SteeringError};
-use super::works::{Works, lock};
+use super::works::Works;
 use crate::admin::journal::Journal;
 use crate::admin::metrics::Counters;
 use crate::admin::probed::Probed;
@@ -97,7 +98,7 @@ impl Face {
 
     /// What the files say now, or said a moment ago.
     async fn on_disk(&self, origin: &Arc<Origin>) -> OnDisk {
-        let last = lock(&self.look).clone();
+        let last = self.look.lock().clone();
         if let Some(last) = last.filter(|last| last.at.elapsed() < LOOK && Arc::ptr_eq(&last.origin, origin))
         {
             return last.seen;
@@ -105,7 +106,7 @@ impl Face {
         let read = Arc::clone(origin);
         let seen = spawn_blocking(move || compare(&read)).await.unwrap_or(OnDisk::Unreadable);
         let look = Look { at: Instant::now(), origin: Arc::clone(origin), seen };
-        *lock(&self.look) = Some(look);
+        *self.look.lock() = Some(look);
         seen
     }
 }

@@ -17,7 +17,7 @@ use super::marks::marks;
 use super::passing::{
     Answer, Estate, Hello, Last, Left, Line, PROTOCOL, PassingError, Purpose, Ready, Serving,
 };
-use super::works::{Gone, Works, lock};
+use super::works::{Gone, Works};
 use crate::admin::Entrance;
 use crate::serve::{Bound, Place, Servers};
 
@@ -75,7 +75,7 @@ impl Works {
         servers.hold_back();
         let outcome = self.hold(line, servers).await.inspect_err(|_| servers.go_on())?;
         let _ = outcome.send(Outcome::Taken);
-        lock(&self.entrance).iter().for_each(Entrance::leave);
+        self.entrance.lock().iter().for_each(Entrance::leave);
         self.close_doors().await;
         let servers = running.servers.take().ok_or(HandoverError::Stopping)?;
         let counts = servers.stop().await;
@@ -103,7 +103,7 @@ impl Works {
     fn things(&self, servers: &Servers) -> io::Result<Vec<Thing>> {
         let mut things: Vec<Thing> =
             servers.sockets()?.apart().into_iter().map(|(place, socket)| Thing::Dns(place, socket)).collect();
-        let entrance = lock(&self.entrance);
+        let entrance = self.entrance.lock();
         if let Some((path, listener)) = entrance.as_ref().and_then(Entrance::control) {
             things.push(Thing::Control(path.to_owned(), listener.try_clone()?));
         }

@@ -24,7 +24,7 @@ use super::director::{Heir, Legacy};
 use super::load::{Reading, load};
 use super::marks::{Marks, marks, same};
 use super::start::workers;
-use super::works::{Gone, Running, Works, lock, post_guards};
+use super::works::{Gone, Running, Works, post_guards};
 use super::{Loaded, WAITING_VERDICTS};
 use crate::admin::{DoorError, Doors, Kind, Refused, Reloaded};
 use crate::plan::Plan;
@@ -105,10 +105,10 @@ impl Works {
         let prepared = prepare(plan, (marks_before, servers.snapshot()), ask, &known).await?;
         let closing = servers.change(sockets, &plan.server, plan.shown.as_ref())?;
         self.closing.spawn(closing.stop_after(surplus));
-        *lock(&self.addrs) = servers.local_addrs();
+        *self.addrs.lock() = servers.local_addrs();
         let changes = Changes::between((before, &prepared.before), (plan, &prepared.after), restart);
         self.succeed(prepared.heir, plan, ask, &mut running).await?;
-        if let Some(entrance) = lock(&self.entrance).as_mut() {
+        if let Some(entrance) = self.entrance.lock().as_mut() {
             entrance.change(doors); // a reply to whoever came by a door that closes still finds its way
         }
         log(&changes);
@@ -117,7 +117,7 @@ impl Works {
 
     /// Binds where administrators come in from now on, as far as that is new.
     fn bind_doors(&self, plan: &Plan, user: Option<&str>) -> Result<Doors, ReloadError> {
-        let entrance = lock(&self.entrance);
+        let entrance = self.entrance.lock();
         let entrance = entrance.as_ref().ok_or(ReloadError::Stopping)?;
         entrance.bind(&plan.admin, plan.token.as_ref(), user).map_err(ReloadError::of_door)
     }

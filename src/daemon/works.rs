@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -132,17 +133,17 @@ impl Works {
     pub(super) fn let_in(works: &Arc<Self>, doors: Doors) {
         let mut entrance = Entrance::new(Arc::new(Face::new(works)), &works.stop.child_token());
         entrance.change(doors);
-        *lock(&works.entrance) = Some(entrance);
+        *works.entrance.lock() = Some(entrance);
     }
 
     /// The addresses of every way to ask it.
     pub(super) fn addrs(&self) -> Addresses {
-        lock(&self.addrs).clone()
+        self.addrs.lock().clone()
     }
 
     /// Where it is read over HTTP.
     pub(super) fn http_addr(&self) -> Option<SocketAddr> {
-        lock(&self.entrance).as_ref()?.http()?.1.local_addr().ok()
+        self.entrance.lock().as_ref()?.http()?.1.local_addr().ok()
     }
 
     /// Reads certificates and their keys again.
@@ -174,7 +175,7 @@ impl Works {
             servers.stop().await;
         }
         self.wait_for_closing().await;
-        let direction = lock(&self.direction).take();
+        let direction = self.direction.lock().take();
         if let Some(direction) = direction
             && direction.await.is_err()
         {
@@ -184,7 +185,7 @@ impl Works {
 
     /// Administrators have to go, and the next process may have their doors.
     pub(super) async fn close_doors(&self) {
-        let entrance = lock(&self.entrance).take();
+        let entrance = self.entrance.lock().take();
         if let Some(entrance) = entrance {
             entrance.close().await;
         }
@@ -220,10 +221,6 @@ impl Fixed {
         let keys = [("user", other.user != self.user), ("state-dir", other.state_dir != self.state_dir)];
         keys.into_iter().filter(|(_, is_other)| *is_other).map(|(key, _)| key).collect()
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets the guards be asked while there is a suspicion, and once now: one that never answers is told.

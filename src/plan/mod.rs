@@ -4,6 +4,7 @@
 //! becomes a member, each member finds the address to probe, and members that would ask the same question
 //! of the same address share one probe.
 
+mod apexes;
 mod build;
 mod near;
 mod origin;
@@ -22,6 +23,7 @@ use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
 use crate::zone::Zone;
 
+pub(crate) use apexes::Apexes;
 pub use build::build;
 pub use near::Near;
 pub use origin::Origin;
@@ -41,6 +43,8 @@ pub struct Plan {
     pub guard: Guard,
     /// The zones, by `ZoneId`. No two have the same name.
     pub zones: Vec<Zone>,
+    /// Which of them a name is in.
+    pub(crate) apexes: Apexes,
     /// The pools, by `PoolId`.
     pub pools: Vec<Pool>,
     /// The probes, by `ProbeId`.
@@ -65,7 +69,7 @@ pub struct Pool {
     pub record_type: RecordType,
     /// The TTL of its records in the zone file.
     pub ttl: Ttl,
-    /// The members, in the order of the zone file.
+    /// The members: each record of the RRset, in the order of the zone file.
     pub members: Vec<Member>,
     /// Who is answered in which order.
     pub policy: Policy,
@@ -95,8 +99,6 @@ pub struct MemberId {
 /// One record of a pool.
 #[derive(Debug)]
 pub struct Member {
-    /// The record, by its place in its zone's `records`.
-    pub record: usize,
     /// What the record says: an address, or a target and a port.
     pub record_text: String,
     /// What people call it: the config's label, else its address or target.
