@@ -12,7 +12,7 @@ use std::time::Duration;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 
-use crate::harness::{own_address, query, receive};
+use crate::harness::{hear, own_address, query, receive};
 
 const ZONE: &str =
     "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A 192.0.2.1\n";
@@ -73,18 +73,6 @@ impl Site {
         let child = command.spawn().unwrap();
         assert_eq!(hear(&socket), "READY=1\n");
         Serving { child: Some(child), socket }
-    }
-}
-
-/// What the server tells its supervisor next. (A child of another test that ends interrupts the call.)
-fn hear(socket: &UnixDatagram) -> String {
-    let mut message = [0; 64];
-    loop {
-        match socket.recv(&mut message) {
-            Ok(length) => return String::from_utf8_lossy(&message[..length]).into_owned(),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => panic!("the supervisor hears nothing: {e}"),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -267,17 +268,27 @@ impl io::Write for Lines {
     }
 }
 
-/// The next datagram. A socket with a timeout is interrupted by signals (signal(7)); the call is then made again.
+/// The next datagram.
 pub fn receive(socket: &UdpSocket) -> io::Result<Vec<u8>> {
+    uninterrupted(|datagram| socket.recv(datagram))
+}
+
+/// What a server tells its supervisor next.
+pub fn hear(supervisor: &UnixDatagram) -> String {
+    let news = uninterrupted(|datagram| supervisor.recv(datagram)).expect("news");
+    String::from_utf8(news).expect("text")
+}
+
+/// A socket with a timeout is interrupted by signals (signal(7)), as where another test's child ends: it is asked again.
+fn uninterrupted(receive: impl Fn(&mut [u8]) -> io::Result<usize>) -> io::Result<Vec<u8>> {
     let mut datagram = vec![0; 4096];
     loop {
-        match socket.recv(&mut datagram) {
-            Ok(length) => {
-                datagram.truncate(length);
+        match receive(&mut datagram) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            received => {
+                datagram.truncate(received?);
                 return Ok(datagram);
             }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
         }
     }
 }

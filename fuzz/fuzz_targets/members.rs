@@ -100,7 +100,7 @@ impl Stage {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         // A member may hang up while it is written to. Programs of Rust pass that signal over, and a fuzz target does not.
-        runtime.block_on(async { signal(SignalKind::pipe()) }).expect("a signal");
+        let _passed_over = runtime.block_on(async { signal(SignalKind::pipe()) }).expect("a signal");
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a listener");
         let addr: SocketAddr = listener.local_addr().expect("its address");
         let target = Target { addr, server_name: NAME.to_owned() };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
 
-use crate::harness::own_address;
+use crate::harness::{hear, own_address};
 use crate::reload::stage::{ask, client};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -62,9 +62,7 @@ impl Site {
 
     /// What systemd hears next.
     fn told(&self) -> String {
-        let mut text = [0; 256];
-        let length = self.notify.recv(&mut text).expect("news");
-        String::from_utf8_lossy(&text[..length]).into_owned()
+        hear(&self.notify)
     }
 
     /// A client that asks all the time until it is told to stop; each query is answered.
