@@ -1,5 +1,7 @@
 //! The real binary, as a shell sees it: words, exit codes, signals, readiness.
 
+mod completions;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;

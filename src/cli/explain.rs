@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::control::Control;
 use super::say;
-use super::table::ordered;
+use super::table::{expiring, ordered};
 use super::text::{latency, named, stretch, verdict, wrapped};
 use super::words::ControlFlags;
 use crate::admin::probed::SoFar;
@@ -41,6 +41,10 @@ fn told(pool: &Pool, member: &Member, now: u32) -> Vec<String> {
     }
     if let Some(detail) = &member.detail {
         tell(&format!("What was seen: {detail}"));
+    }
+    if let Some(expires) = member.certificate_expires {
+        let soon = expiring(expires, now).map(|when| format!(": it {when}")).unwrap_or_default();
+        tell(&format!("Its certificate is valid until {}{soon}.", Date(expires)));
     }
     if let Some(order) = &member.order {
         tell(&format!("It is {}. Its probes go on underneath.", ordered(order, now)));

@@ -19,7 +19,7 @@ use super::works::Works;
 use crate::admin::journal::Journal;
 use crate::admin::metrics::Counters;
 use crate::admin::probed::Probed;
-use crate::admin::status::{Config, Listen, OnDisk, Server, Status};
+use crate::admin::status::{Certificate, Config, Listen, OnDisk, Server, Status};
 use crate::admin::{self, Kind, Refused, Reloaded, Running};
 use crate::health::{Consent, Draft, Remark, Word};
 use crate::plan::{Origin, Whom};
@@ -37,6 +37,8 @@ pub(super) struct Face {
     ledger: Ledger,
     works: Weak<Works>,
     look: Mutex<Option<Look>>,
+    /// What was shown when it could be seen last: while the server is changed, it cannot.
+    certificates: Mutex<Vec<Certificate>>,
 }
 
 /// Where it is counted.
@@ -63,6 +65,7 @@ impl Face {
             ledger: works.ledger.clone(),
             works: Arc::downgrade(works),
             look: Mutex::default(),
+            certificates: Mutex::default(),
         }
     }
 
@@ -70,6 +73,14 @@ impl Face {
         let addrs = self.works.upgrade().map(|works| works.addrs()).unwrap_or_default();
         let Addresses { plain, dot, doh, doq } = addrs;
         Listen { plain, dot, doh, doq }
+    }
+
+    fn certificates(&self) -> Vec<Certificate> {
+        let mut seen = self.certificates.lock();
+        if let Some(running) = self.works.upgrade().as_ref().and_then(|works| works.running.try_lock().ok()) {
+            *seen = running.renewal.certificates();
+        }
+        seen.clone()
     }
 
     fn works(&self) -> Result<Arc<Works>, Refused> {
@@ -93,6 +104,7 @@ impl Face {
             prober: view.prober.clone(),
             state_trouble: self.steering.trouble(),
             queries: counts.into(),
+            certificates: self.certificates(),
         }
     }
 

@@ -72,7 +72,7 @@ impl Works {
         line.hand(&things.iter().map(Thing::socket).collect::<Vec<_>>(), SHORTLY).await?;
         drop(things);
         let Ready {} = line.hear(hello.patience.saturating_add(SHORTLY).min(LONGEST)).await?;
-        servers.hold_back();
+        servers.hold_back().await;
         let outcome = self.hold(line, servers).await.inspect_err(|_| servers.go_on())?;
         let _ = outcome.send(Outcome::Taken);
         self.entrance.lock().iter().for_each(Entrance::leave);

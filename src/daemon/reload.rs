@@ -61,6 +61,7 @@ impl Works {
     /// Reads the files of the config anew: what they say is answered and probed from now on, if it makes sense.
     pub(super) async fn reload_files(&self) -> Result<Reloaded, Refused> {
         let reloaded = self.read_and_reload().await;
+        self.ledger.journal.reloaded(reloaded.is_ok());
         if let Err(Refused { error, .. }) = &reloaded {
             warn!("not reloaded: {error}");
         }

@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use crate::admin::status::Certificate;
 use crate::config::{Identity, Watched};
 
 /// From one look at the files to the next.
@@ -27,6 +28,15 @@ pub(super) struct Renewal(Arc<[(Watched, Mutex<Watch>)]>);
 impl Renewal {
     pub(super) fn new(watched: &[Watched]) -> Self {
         Self(watched.iter().map(|watched| (watched.clone(), Mutex::default())).collect())
+    }
+
+    /// What is shown now.
+    pub(super) fn certificates(&self) -> Vec<Certificate> {
+        let shown = self.0.iter().filter_map(|(Watched { files, shown }, _)| {
+            let file = files.certificate.value.display().to_string();
+            Some(Certificate { file, expires: shown.valid_until()? })
+        });
+        shown.collect()
     }
 
     /// Looks now and then, as long as there is something to look at.

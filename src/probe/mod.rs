@@ -38,6 +38,7 @@ pub mod stub;
 mod tls;
 mod tripwire;
 mod turns;
+mod validity;
 mod verify;
 mod wire;
 

@@ -330,8 +330,8 @@ impl Servers {
     }
 
     /// Reads no more of what two processes cannot share: it waits for the other one.
-    pub fn hold_back(&self) {
-        self.house.cover.put_on();
+    pub async fn hold_back(&self) {
+        self.house.cover.put_on().await;
     }
 
     /// Reads it again: there is no other one.

@@ -13,14 +13,19 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use quinn::Connection;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::client::TlsStream;
 
 use super::quic::{self, code};
 use super::{NAME, PATIENCE, Server, connect, padded};
 use crate::harness::query;
 
 pub const KIND: &str = "application/dns-message";
+
+/// Why there is no response.
+pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
 /// The sending half of a connection.
 #[derive(Clone)]
@@ -29,17 +34,24 @@ pub enum Sender {
     Http3(h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>),
 }
 
-/// A connection, and what becomes of it.
+/// What can be asked on a connection, and what becomes of that.
+pub async fn over_tls(stream: TlsStream<TcpStream>) -> Result<(Sender, JoinHandle<()>), Refusal> {
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    Ok((Sender::Http2(sender), tokio::spawn(async move { drop(connection.await) })))
+}
+
+pub async fn over_quic(connection: Connection) -> Result<(Sender, JoinHandle<ConnectionError>), Refusal> {
+    let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection)).await?;
+    Ok((Sender::Http3(sender), tokio::spawn(async move { driver.wait_idle().await })))
+}
+
 pub async fn http2(server: &Server) -> (Sender, JoinHandle<()>) {
     let stream = connect(server.daemon.all_addrs().doh[0], &server.client(&["h2"])).await.unwrap();
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    (Sender::Http2(sender), tokio::spawn(async move { drop(connection.await) }))
+    over_tls(stream).await.unwrap()
 }
 
 pub async fn http3(server: &Server) -> (Sender, JoinHandle<ConnectionError>) {
-    let connection = quic3(server).await;
-    let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection)).await.unwrap();
-    (Sender::Http3(sender), tokio::spawn(async move { driver.wait_idle().await }))
+    over_quic(quic3(server).await).await.unwrap()
 }
 
 async fn quic3(server: &Server) -> Connection {
@@ -57,30 +69,35 @@ impl Sender {
     ) -> (StatusCode, Bytes) {
         let uri = format!("https://{NAME}{path}");
         let request = Request::builder().method(method).uri(uri).header("content-type", kind);
-        let response = match self {
-            Self::Http2(sender) => {
-                let request = request.body(Full::new(body.into())).unwrap();
-                let response = timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap();
-                let (head, body) = response.into_parts();
-                Response::from_parts(head, body.collect().await.unwrap().to_bytes())
-            }
-            Self::Http3(sender) => {
-                let mut stream = sender.send_request(request.body(()).unwrap()).await.unwrap();
-                let _ = stream.send_data(body.into()).await; // not all that is refused is read
-                let _ = stream.finish().await;
-                let response = timeout(PATIENCE, stream.recv_response()).await.unwrap().unwrap();
-                let mut body = Vec::new();
-                while let Some(mut data) = stream.recv_data().await.unwrap() {
-                    body.extend_from_slice(&data.copy_to_bytes(data.remaining()));
-                }
-                response.map(|()| body.into())
-            }
-        };
+        let response = self.send(request.body(()).unwrap(), body).await.unwrap();
         if response.status() == StatusCode::OK {
             assert_eq!(response.headers()["content-type"], KIND);
             assert_eq!(response.headers()["cache-control"], "no-store");
         }
         (response.status(), response.into_body())
+    }
+
+    /// What is said to a request; an error where the connection is not for it any more.
+    pub async fn send(&mut self, request: Request<()>, body: Vec<u8>) -> Result<Response<Bytes>, Refusal> {
+        match self {
+            Self::Http2(sender) => {
+                let request = request.map(|()| Full::new(body.into()));
+                let response = timeout(PATIENCE, sender.send_request(request)).await.unwrap()?;
+                let (head, body) = response.into_parts();
+                Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+            }
+            Self::Http3(sender) => {
+                let mut stream = sender.send_request(request).await?;
+                let _ = stream.send_data(body.into()).await; // not all that is refused is read
+                let _ = stream.finish().await;
+                let response = timeout(PATIENCE, stream.recv_response()).await.unwrap()?;
+                let mut body = Vec::new();
+                while let Some(mut data) = stream.recv_data().await? {
+                    body.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+                }
+                Ok(response.map(|()| body.into()))
+            }
+        }
     }
 }
 

@@ -160,6 +160,8 @@ function drawMember(node, pool, member) {
 function drawMore(node, pool, member, state) {
   const lines = [];
   if (state.more) lines.push(state.more);
+  if (member.certificate_expires) lines.push(`Its certificate is valid until ${new Date(member.certificate_expires * 1000).toLocaleString('en-GB')}` +
+    (member.certificate_expires - now() < 14 * 86400 ? `: ${member.certificate_expires < now() ? 'it has expired.' : `for ${stretch(member.certificate_expires - now())} only.`}` : '.'));
   if (member.order) lines.push(`${member.order.word === 'drain' ? 'Drained' : 'Forced'} ${stretch(now() - member.order.since)} ago` +
     (member.order.until ? `, until ${new Date(member.order.until * 1000).toLocaleString('en-GB')}` : ', until it is released') + '.');
   const cells = member.probes.map(probe => {

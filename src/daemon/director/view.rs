@@ -130,6 +130,7 @@ impl Director {
             reason: self.reason(id, seen).map(|reason| reason.to_string()),
             detail: self.detail(id, seen, &probes),
             since: seen.since,
+            certificate_expires: probes.iter().filter_map(|id| self.tales[id.index()].valid_until).min(),
             order: self.orders.on(id).map(order),
             probes: probes.into_iter().map(|probe| self.asked(probe)).collect(),
         }
