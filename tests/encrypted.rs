@@ -48,6 +48,15 @@ fn certify(folder: &Path) {
     fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
 }
 
+/// Texts of many lengths, three bytes from one to the next.
+const LENGTHS: usize = 230;
+
+/// So many characters, as strings of a TXT record.
+fn text(length: usize) -> String {
+    let whole = vec!["x".repeat(100); length / 100];
+    format!("{} {}", whole.join(" "), "y".repeat(length % 100 + 1))
+}
+
 /// A folder with a site that is served encrypted.
 fn site(more: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -59,7 +68,8 @@ fn site(more: &str) -> tempfile::TempDir {
     fs::create_dir(folder.path().join("state")).unwrap();
     fs::write(folder.path().join("onstage.toml"), config).unwrap();
     let large: Vec<String> = (0..200).map(|i| format!("large TXT {i:0200}\n")).collect();
-    fs::write(folder.path().join("zone"), format!("{ZONE}{}", large.concat())).unwrap();
+    let lengths: Vec<String> = (0..LENGTHS).map(|i| format!("t{i} TXT {}\n", text(1700 + 3 * i))).collect();
+    fs::write(folder.path().join("zone"), format!("{ZONE}{}{}", large.concat(), lengths.concat())).unwrap();
     certify(folder.path());
     folder
 }
@@ -168,6 +178,11 @@ async fn who_pads_is_padded() {
     for (name, record_type) in [("p.example", RecordType::A), ("no.p.example", RecordType::A)] {
         send(&mut stream, &padded(name, record_type)).await.unwrap();
         assert_eq!(receive(&mut stream).await.unwrap().len() % 468, 0, "{name}");
+    }
+    // Of every length around those of which we try first whether they suffice.
+    for i in 0..LENGTHS {
+        send(&mut stream, &padded(&format!("t{i}.p.example"), RecordType::TXT)).await.unwrap();
+        assert_eq!(receive(&mut stream).await.unwrap().len() % 468, 0, "t{i}");
     }
     send(&mut stream, &query("p.example", RecordType::A)).await.unwrap();
     assert!(receive(&mut stream).await.unwrap().len() < 100, "who does not is not");

@@ -4,9 +4,10 @@
 //! handed over to another process, and outlasts another plan.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// Where the director counts, and others read. Clones are the same.
@@ -130,7 +131,7 @@ impl Journal {
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Entries) -> T) -> T {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.0.lock())
     }
 }
 

@@ -66,14 +66,14 @@ pub fn run() -> ExitCode {
             serve::run(&config.path, entrance, log)
         }
         Command::Check { config, live, defaults } => check::run(&config.path, live, defaults),
-        Command::Probe { config, what } => probe::run(&config.path, what.as_deref()),
+        Command::Probe { control, here, what } => probe::run(&control, here, what.as_ref()),
         Command::Status { control, member, json, watch, colour } => {
             status::run(&control, member.as_ref(), json, watch, colour.colour())
         }
         Command::Explain { control, member } => explain::run(&control, &member),
         Command::Drain { order, yes } => orders::order(&order, Word::Drain, yes),
         Command::Force { order } => orders::order(&order, Word::Force, false),
-        Command::Release { control, member } => orders::release(&control, &member),
+        Command::Release { control, member, dry_run } => orders::release(&control, &member, dry_run),
         Command::Reload { control } => reload::run(&control),
         Command::Delegation { config } => delegation::run(&config.path),
         Command::Demo { once } => demo::run(once),

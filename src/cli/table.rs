@@ -11,7 +11,7 @@
 //!
 //! `*` is who is answered.
 
-use super::text::{Ink, WIDTH, columns, latency, named, paint, stretch, wrapped};
+use super::text::{Ink, WIDTH, columns, latency, listed, named, paint, stretch, wrapped};
 use crate::admin::status::{
     Certificate, Member, Mode, Observed, OnDisk, Order, Pool, SOON, Server, Status, Zone,
 };
@@ -98,7 +98,7 @@ fn title(pool: &Pool, colour: Colour) -> Vec<String> {
     let queries = if pool.queries == 0 { String::new() } else { format!(", {} queries", pool.queries) };
     let Pool { name, record_type, ttl, .. } = pool;
     let text = format!("{name} {record_type}: {mode}, {settled}, TTL {ttl} s{queries}{versions}");
-    wrapped(&text, 0).iter().map(|line| paint(line, ink, colour)).collect()
+    listed(&text).iter().map(|line| paint(line, ink, colour)).collect()
 }
 
 /// What people call it, and its record where that is something else and there is room.

@@ -2,9 +2,10 @@
 //! is added here.
 
 use std::fs;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -14,9 +15,10 @@ use tracing::info;
 use super::clock::unix_now;
 use super::director::{Effect, Refusal, View};
 use super::steering::{Durable, Steering, SteeringError};
-use super::works::{Works, lock};
+use super::works::Works;
 use crate::admin::journal::Journal;
 use crate::admin::metrics::Counters;
+use crate::admin::probed::Probed;
 use crate::admin::status::{Certificate, Config, Listen, OnDisk, Server, Status};
 use crate::admin::{self, Kind, Refused, Reloaded, Running};
 use crate::health::{Consent, Draft, Remark, Word};
@@ -74,7 +76,7 @@ impl Face {
     }
 
     fn certificates(&self) -> Vec<Certificate> {
-        let mut seen = lock(&self.certificates);
+        let mut seen = self.certificates.lock();
         if let Some(running) = self.works.upgrade().as_ref().and_then(|works| works.running.try_lock().ok()) {
             *seen = running.renewal.certificates();
         }
@@ -108,7 +110,7 @@ impl Face {
 
     /// What the files say now, or said a moment ago.
     async fn on_disk(&self, origin: &Arc<Origin>) -> OnDisk {
-        let last = lock(&self.look).clone();
+        let last = self.look.lock().clone();
         if let Some(last) = last.filter(|last| last.at.elapsed() < LOOK && Arc::ptr_eq(&last.origin, origin))
         {
             return last.seen;
@@ -116,7 +118,7 @@ impl Face {
         let read = Arc::clone(origin);
         let seen = spawn_blocking(move || compare(&read)).await.unwrap_or(OnDisk::Unreadable);
         let look = Look { at: Instant::now(), origin: Arc::clone(origin), seen };
-        *lock(&self.look) = Some(look);
+        *self.look.lock() = Some(look);
         seen
     }
 }
@@ -135,6 +137,11 @@ impl Running for Face {
 
     fn counters(&self) -> Counters {
         Counters { queries: self.ledger.queries.read(), entries: self.ledger.journal.entries() }
+    }
+
+    async fn probe(&self, whom: Option<Whom>, who: Remark) -> Result<Probed, Refused> {
+        info!(%who, whom = whom.as_ref().map(tracing::field::display), "asked to probe now");
+        Ok(self.steering.probe(whom).await?)
     }
 
     async fn preview(&self, whom: Whom, word: Option<Word>) -> Result<admin::Effect, Refused> {
@@ -191,6 +198,8 @@ fn told(effect: Effect, warning: Option<String>) -> admin::Effect {
         members: left.members,
         live: left.live,
         mode: left.mode,
+        answered: left.answered,
+        bares: left.is_bared,
     });
     admin::Effect { members: effect.members, pools: left.collect(), warning }
 }

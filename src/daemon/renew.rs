@@ -7,9 +7,10 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
@@ -60,7 +61,7 @@ fn look(watched: &Watched, watch: &Mutex<Watch>) {
     let Watched { files, shown } = watched;
     let (certificate, key) = (files.certificate.value.display(), files.key.value.display());
     let said = Said::read(&files.certificate.value, &files.key.value, |path| std::fs::read(path));
-    let news = watch.lock().unwrap_or_else(PoisonError::into_inner).see(said);
+    let news = watch.lock().see(said);
     match news {
         Some(News::Read(identity)) if shown.is(&identity) => {}
         Some(News::Read(identity)) => {

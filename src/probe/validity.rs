@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 
 use crate::config::valid_until;
@@ -22,7 +22,7 @@ impl Validity {
     /// When a chain expires, in seconds of Unix time; see [`valid_until`].
     pub(super) fn end(&self, chain: &[CertificateDer<'_>]) -> Option<u32> {
         let mark = self.marks.hash_one(chain);
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ends = self.ends.lock();
         if ends.len() >= MOST {
             ends.clear();
         }

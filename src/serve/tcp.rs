@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::clients::Seat;
 use super::way::Way;
 use super::{House, Manner};
-use crate::answer::{MAX_MESSAGE, Outcome, Rotation, answer};
+use crate::answer::{MAX_MESSAGE, OPTION_HEAD, Outcome, PADDED, Reply, Rotation, answer};
 use crate::snapshot::Snapshot;
 
 /// Replies to pipelined queries are written together up to so many bytes.
@@ -31,8 +31,9 @@ const WRITE_TOGETHER: usize = 16 * 1024;
 const LINGER: Duration = Duration::from_millis(100);
 /// How long one that is never silent may go on then: its door waits for it a little longer.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Room for a reply that is no longer than most are; a longer one is written again, with room for any.
-const USUAL_REPLY: usize = 2048;
+/// Room for a reply that is no longer than most are, some blocks of padding; a longer one is written again, with room for
+/// any.
+const USUAL_REPLY: usize = 5 * PADDED;
 
 thread_local! {
     /// One for each thread of the runtime, not for each connection: answering never waits in between.
@@ -109,7 +110,7 @@ pub(super) fn reply_to(snapshot: &Snapshot, manner: &Manner, way: &Way, query: &
             replies.resize(start + 2 + room, 0);
             let outcome = answer(snapshot, &peer, query, rotation, &mut replies[start + 2..]);
             match outcome {
-                Outcome::Reply(reply) if reply.is_truncated && room < MAX_MESSAGE => room = MAX_MESSAGE,
+                Outcome::Reply(reply) if is_cramped(reply, room) => room = MAX_MESSAGE,
                 _ => return outcome,
             }
         }
@@ -123,6 +124,11 @@ pub(super) fn reply_to(snapshot: &Snapshot, manner: &Manner, way: &Way, query: &
         }
         Outcome::Drop => replies.truncate(start),
     }
+}
+
+/// Whether a reply would be another one with more room: it is cut off, or its padding had none.
+fn is_cramped(reply: Reply, room: usize) -> bool {
+    room < MAX_MESSAGE && (reply.is_truncated || usize::from(reply.len) + OPTION_HEAD > room)
 }
 
 async fn send(

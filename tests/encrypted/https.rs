@@ -1,5 +1,7 @@
 //! DNS over HTTPS, request by request, with HTTP/2 and with HTTP/3.
 
+use std::time::Duration;
+
 use data_encoding::BASE64URL_NOPAD;
 use h3::error::ConnectionError;
 use hickory_proto::op::Message;
@@ -10,9 +12,10 @@ use hyper::client::conn::http2;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use quinn::Connection;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::quic::{self, code};
@@ -25,6 +28,7 @@ pub const KIND: &str = "application/dns-message";
 pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
 /// The sending half of a connection.
+#[derive(Clone)]
 pub enum Sender {
     Http2(http2::SendRequest<Full<Bytes>>),
     Http3(h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>),
@@ -109,6 +113,7 @@ async fn each_request_has_its_status() {
             (Method::GET, &get, "", Vec::new(), 200),
             (Method::POST, "/dns-query", KIND, vec![0; 12], 200), // FORMERR is a reply
             (Method::POST, "/", KIND, asked.clone(), 404),
+            (Method::POST, "/dns-query", "Application/DNS-Message", asked.clone(), 200), // RFC 9110 §8.3.1
             (Method::POST, "/dns-query", "text/plain", asked.clone(), 415),
             (Method::POST, "/dns-query", KIND, vec![0; 4097], 413),
             (Method::POST, "/dns-query", KIND, asked[..11].to_vec(), 400),
@@ -156,20 +161,71 @@ async fn at_the_end_clients_are_told_to_leave() {
 #[tokio::test]
 async fn large_replies_to_many_requests_at_once_all_arrive() {
     let server = Server::start("").await;
-    let (sender, _connection) = http3(&server).await;
-    let Sender::Http3(sender) = sender else { unreachable!() };
-    let asked: Vec<_> = (0..200)
-        .map(|_| {
-            let mut sender = Sender::Http3(sender.clone());
-            let query = query("large.p.example", RecordType::TXT);
-            tokio::spawn(async move { sender.ask(Method::POST, "/dns-query", KIND, query).await })
-        })
-        .collect();
-    for asked in asked {
-        let (status, reply) = timeout(PATIENCE, asked).await.unwrap().unwrap();
-        assert_eq!((status, Message::from_vec(&reply).unwrap().answers.len()), (StatusCode::OK, 200));
+    let ((two, _http2), (three, _http3)) = (http2(&server).await, http3(&server).await);
+    for sender in [two, three] {
+        let asked: Vec<_> = (0..200)
+            .map(|_| {
+                let mut sender = sender.clone();
+                let query = query("large.p.example", RecordType::TXT);
+                tokio::spawn(async move { sender.ask(Method::POST, "/dns-query", KIND, query).await })
+            })
+            .collect();
+        for asked in asked {
+            let (status, reply) = timeout(PATIENCE, asked).await.unwrap().unwrap();
+            assert_eq!((status, Message::from_vec(&reply).unwrap().answers.len()), (StatusCode::OK, 200));
+        }
     }
     server.daemon.stop().await;
+}
+
+/// A frame of HTTP/2 (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A hundred requests for large replies of somebody who takes as much of a stream as this, and takes nothing.
+fn requests_without_an_ear(window: u32) -> Vec<u8> {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const WINDOW_UPDATE: u8 = 8;
+    let query = query("large.p.example", RecordType::TXT);
+    let named = |opening: &[u8], text: &str| [opening, &[text.len() as u8], text.as_bytes()].concat();
+    let head = [
+        vec![0x83, 0x87], // POST, https
+        named(&[4], "/dns-query"),
+        named(&[1], NAME),
+        named(&[0x0f, 0x10], KIND), // content-type
+    ];
+    let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    said.extend(frame(SETTINGS, 0, 0, &[&[0, 4][..], &window.to_be_bytes()].concat()));
+    said.extend(frame(WINDOW_UPDATE, 0, 0, &(0x7fff_0000_u32).to_be_bytes()));
+    for stream in (1..200).step_by(2) {
+        said.extend(frame(HEADERS, 4, stream, &head.concat()));
+        said.extend(frame(DATA, 1, stream, &query));
+    }
+    said
+}
+
+#[tokio::test]
+async fn replies_that_nobody_takes_are_not_written() {
+    for window in [0, 0x7fff_ffff] {
+        let server = Server::start("tcp = { per-client = 1, idle = \"1s\" }").await;
+        let client = server.client(&["h2"]);
+        let mut stream = connect(server.daemon.all_addrs().doh[0], &client).await.unwrap();
+        stream.write_all(&requests_without_an_ear(window)).await.unwrap();
+        stream.flush().await.unwrap();
+        let next = async {
+            while connect(server.daemon.all_addrs().doh[0], &client).await.is_err() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, next).await.expect("it has to go, and another one may come");
+        let written = server.daemon.counts().replies("NOERROR");
+        assert!((1..30).contains(&written), "{written} of 42 KB each, with a window of {window}");
+        server.daemon.stop().await;
+    }
 }
 
 /// Frames of HTTP/3 (RFC 9114 §7.2).

@@ -15,7 +15,7 @@ pub fn config(addr: SocketAddr, kind: &str) -> String {
     let port = addr.port();
     format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"state\"\n[[zone]]\nfile = \"zone\"\n\
-         [check.c]\ntimeout = \"10s\"\n{kind}\n\
+         [check.c]\ntimeout = \"30s\"\n{kind}\n\
          [[pool]]\nname = \"{NAME}\"\ncheck = \"c\"\n[pool.member.\"{}\"]\nport = {port}\n",
         addr.ip()
     )
