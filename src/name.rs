@@ -33,11 +33,6 @@ impl Name {
         &self.0
     }
 
-    /// The number of labels, the root label not counted.
-    pub fn label_count(&self) -> usize {
-        labels(&self.0).count()
-    }
-
     /// The name without its first label; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         parent(&self.0).map(|wire| Self(wire.into()))
@@ -46,16 +41,6 @@ impl Name {
     /// Whether this name is `ancestor` or below it.
     pub fn is_within(&self, ancestor: &Self) -> bool {
         is_within(&self.0, &ancestor.0)
-    }
-
-    /// The name with its first label replaced by `*`; `None` for the root.
-    pub fn wildcard_sibling(&self) -> Option<Self> {
-        parent(&self.0).map(|rest| Self([b"\x01*", rest].concat().into()))
-    }
-
-    /// Whether the first label is `*` (RFC 4592 §2.1.1).
-    pub fn is_wildcard(&self) -> bool {
-        self.0.starts_with(b"\x01*")
     }
 }
 
@@ -152,9 +137,6 @@ fn split_labels(text: &str) -> Vec<&str> {
                 start = i + 1;
             }
             _ => escaped = byte == b'\\' && !escaped,
-        }
-        if byte != b'\\' {
-            escaped = false;
         }
     }
     labels.push(&text[start..]);

@@ -203,16 +203,7 @@ pub struct Problem {
 impl Problem {
     /// An error at a place.
     pub fn error(code: Code, at: Location, message: impl Into<String>) -> Self {
-        let severity = Severity::Error;
-        Self {
-            code,
-            severity,
-            message: message.into(),
-            at: Some(at),
-            label: String::new(),
-            related: None,
-            help: None,
-        }
+        Self { at: Some(at), ..Self::nowhere(code, message) }
     }
 
     /// A warning at a place.
@@ -222,16 +213,8 @@ impl Problem {
 
     /// An error that has no place in any file.
     pub fn nowhere(code: Code, message: impl Into<String>) -> Self {
-        let severity = Severity::Error;
-        Self {
-            code,
-            severity,
-            message: message.into(),
-            at: None,
-            label: String::new(),
-            related: None,
-            help: None,
-        }
+        let (severity, message) = (Severity::Error, message.into());
+        Self { code, severity, message, at: None, label: String::new(), related: None, help: None }
     }
 
     /// With words beside the caret.

@@ -23,11 +23,11 @@ fn socket(pair: &Pair) -> PathBuf {
 }
 
 /// What the server replies: the status code and the body.
-async fn ask(socket: &Path, method: &str, route: &str, body: &str) -> (u16, Value) {
+pub async fn ask(socket: &Path, method: &str, route: &str, body: &str) -> (u16, Value) {
     talk(UnixStream::connect(socket).await.unwrap(), method, route, body).await
 }
 
-async fn ask_http(addr: SocketAddr, method: &str, route: &str) -> (u16, Value) {
+pub async fn ask_http(addr: SocketAddr, method: &str, route: &str) -> (u16, Value) {
     talk(TcpStream::connect(addr).await.unwrap(), method, route, "").await
 }
 

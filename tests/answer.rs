@@ -5,6 +5,7 @@ mod dname;
 mod edns;
 mod found;
 mod hosts;
+mod nested;
 mod options;
 mod policies;
 mod pools;

@@ -1,6 +1,8 @@
 //! The real binary, as a shell sees it: words, exit codes, signals, readiness.
 
-use std::io::{Read, Write};
+mod completions;
+
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -165,16 +167,40 @@ fn a_member_is_probed_by_any_of_its_names() {
     std::fs::write(site.config(), config + more).unwrap();
     std::fs::write(site.folder.path().join("p.zone"), ZONE.replace("192.0.2.1", "127.0.0.1")).unwrap();
     for name in ["p.example", "own", "127.0.0.1", "127.0.0.1:1", "Own@p.example"] {
-        let output = onstage(&["probe", "-c", &site.config(), name]);
+        let output = onstage(&["probe", "--here", "-c", &site.config(), name]);
         assert!(stdout(&output).contains("Own: 127.0.0.1:1, check tcp"), "{name}: {}", stderr(&output));
         assert_eq!(output.status.code(), Some(1), "{name}: nobody listens");
     }
-    let output = onstage(&["probe", "-c", &site.config(), "owm"]);
+    let output = onstage(&["probe", "--here", "-c", &site.config(), "owm"]);
     assert_eq!(stderr(&output), "onstage: there is no pool and no member `owm`; is it `Own`?\n");
     assert_eq!(output.status.code(), Some(64));
+    let output = onstage(&["probe", "-c", &site.config(), "own"]);
+    let told = stderr(&output);
+    assert!(told.contains("no server answers") && told.contains("this process asks instead"), "{told}");
+    assert!(stdout(&output).contains("fail: refused"), "{}", stdout(&output));
     let output = onstage(&["check", "--live", "-c", &site.config()]);
     assert!(stdout(&output).contains("probe tcp 127.0.0.1:1: fail: refused"), "{}", stdout(&output));
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// Who asks for a reload that closes the door it came by has its reply all the same.
+#[test]
+fn the_control_socket_moves_with_a_reload() {
+    let site = Site::new("");
+    let serving = site.serve("");
+    let [before, after] = ["state/onstage.sock", "other.sock"].map(|name| site.folder.path().join(name));
+    let config = std::fs::read_to_string(site.config()).unwrap();
+    let moved = format!("{config}[admin]\nsocket = \"{}\"\n", after.display());
+    std::fs::write(site.config(), moved).unwrap();
+    let before = before.display().to_string();
+    let output = onstage(&["reload", "--socket", &before]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let told = stdout(&output);
+    assert!(told.contains(&format!("new address {} (socket)\n", after.display())), "{told}");
+    assert!(told.contains("gone address ") && !Path::new(&before).exists(), "{told}");
+    let output = onstage(&["status", "-c", &site.config()]);
+    assert!(stdout(&output).contains("zone p.example"), "{}", stderr(&output));
+    assert!(serving.end("TERM").status.success());
 }
 
 #[test]
@@ -333,5 +359,22 @@ fn a_full_disk_is_one_line_and_no_end() {
     let told = stderr(&serving.end("TERM"));
     for (line, times) in [("cannot keep state", 1), ("state is kept again", 1), ("its order is kept", 1)] {
         assert_eq!(told.matches(line).count(), times, "{line}: {told}");
+    }
+}
+
+#[test]
+fn a_demo_that_is_ended_leaves_nothing_behind() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let left = || std::fs::read_dir(folder.path()).unwrap().count();
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_onstage"));
+        let mut demo = demo.arg("demo").env("TMPDIR", folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut told = BufReader::new(demo.stdout.take().unwrap());
+        told.read_line(&mut String::new()).unwrap(); // the play begins
+        assert_eq!(left(), 1);
+        let kill = format!("kill -s {signal} {}", demo.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        assert!(demo.wait().unwrap().success(), "{signal}");
+        assert_eq!(left(), 0, "{signal}");
     }
 }

@@ -72,6 +72,19 @@ fn a_config_may_be_very_short() {
     assert_eq!((server.service.as_str(), server.trust.verify), ("server", Verify::Full));
 }
 
+/// What is longer could not be added to a moment.
+#[test]
+fn no_duration_is_longer_than_moments_are() {
+    for (key, value) in [
+        ("[server]\nfirst-round", "200y"),
+        ("[check.tcp]\ntcp = { port = 1 }\ninterval", "500000000000y"),
+        ("[[pool]]\nname = \"a\"\ncheck = \"http\"\nramp", "200y"),
+    ] {
+        let (config, report) = read(&format!("[[zone]]\nfile = \"z\"\n{key} = \"{value}\"\n"));
+        assert!(config.is_none() && report.contains("config-bad-value"), "{key}: {report}");
+    }
+}
+
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]

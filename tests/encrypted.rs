@@ -1,8 +1,8 @@
 //! Encrypted DNS over real sockets: the daemon in this process, with a certificate that clients hold it to.
 
 mod counted;
-mod https;
-mod quic;
+pub mod https;
+pub mod quic;
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
-use onstage::daemon::{Daemon, load};
+use onstage::daemon::{Daemon, Loaded, load};
 use onstage::report::Colour;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -31,7 +31,7 @@ use crate::harness::{query, with_edns};
 pub const NAME: &str = "dns.example";
 const ZONE: &str = "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A 192.0.2.1\n\
                     web A 127.0.0.1\nwww CNAME web\nmail MX 10 web\nmail MX 20 ns\n";
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A daemon with a certificate, in a folder of its own.
 pub struct Server {
@@ -48,6 +48,15 @@ fn certify(folder: &Path) {
     fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
 }
 
+/// Texts of many lengths, three bytes from one to the next.
+const LENGTHS: usize = 230;
+
+/// So many characters, as strings of a TXT record.
+fn text(length: usize) -> String {
+    let whole = vec!["x".repeat(100); length / 100];
+    format!("{} {}", whole.join(" "), "y".repeat(length % 100 + 1))
+}
+
 /// A folder with a site that is served encrypted.
 fn site(more: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -59,18 +68,36 @@ fn site(more: &str) -> tempfile::TempDir {
     fs::create_dir(folder.path().join("state")).unwrap();
     fs::write(folder.path().join("onstage.toml"), config).unwrap();
     let large: Vec<String> = (0..200).map(|i| format!("large TXT {i:0200}\n")).collect();
-    fs::write(folder.path().join("zone"), format!("{ZONE}{}", large.concat())).unwrap();
+    let lengths: Vec<String> = (0..LENGTHS).map(|i| format!("t{i} TXT {}\n", text(1700 + 3 * i))).collect();
+    fs::write(folder.path().join("zone"), format!("{ZONE}{}{}", large.concat(), lengths.concat())).unwrap();
     certify(folder.path());
     folder
+}
+
+fn load_from(folder: &Path) -> Loaded {
+    let reading = load(&folder.join("onstage.toml"), |path| fs::read(path));
+    let report = reading.report.render(&reading.sources, Colour::Never);
+    reading.loaded.unwrap_or_else(|| panic!("{report}"))
 }
 
 impl Server {
     pub async fn start(more: &str) -> Self {
         let folder = site(more);
-        let reading = load(&folder.path().join("onstage.toml"), |path| fs::read(path));
-        let report = reading.report.render(&reading.sources, Colour::Never);
-        let loaded = reading.loaded.unwrap_or_else(|| panic!("{report}"));
+        let loaded = load_from(folder.path());
         Self { daemon: Daemon::start(&loaded.plan, &loaded.network).await.unwrap(), folder }
+    }
+
+    /// What its files say now.
+    pub fn load(&self) -> Loaded {
+        load_from(self.folder.path())
+    }
+
+    /// From the next reading on `p.example` has another address, with this number at its end.
+    pub fn number(&self, last: u8) {
+        let zone = fs::read_to_string(self.folder.path().join("zone")).unwrap();
+        let (before, after) = zone.split_once("\n@ A ").unwrap();
+        let (_, after) = after.split_once('\n').unwrap();
+        fs::write(self.folder.path().join("zone"), format!("{before}\n@ A 192.0.2.{last}\n{after}")).unwrap();
     }
 
     pub fn certificate(&self) -> std::path::PathBuf {
@@ -82,7 +109,7 @@ impl Server {
     }
 
     /// A client that trusts the certificate as its file is now, and offers these protocols.
-    fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
+    pub fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.certificate()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -93,25 +120,25 @@ impl Server {
     }
 }
 
-async fn connect(addr: SocketAddr, client: &Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
+pub async fn connect(addr: SocketAddr, client: &Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(addr).await?;
     let name = ServerName::try_from(NAME).unwrap();
     timeout(PATIENCE, TlsConnector::from(Arc::clone(client)).connect(name, stream)).await?
 }
 
-async fn send(stream: &mut TlsStream<TcpStream>, query: &[u8]) {
-    stream.write_all(&[&(query.len() as u16).to_be_bytes(), query].concat()).await.unwrap();
-    stream.flush().await.unwrap();
+pub async fn send(stream: &mut TlsStream<TcpStream>, query: &[u8]) -> io::Result<()> {
+    stream.write_all(&[&(query.len() as u16).to_be_bytes(), query].concat()).await?;
+    stream.flush().await
 }
 
-async fn receive(stream: &mut TlsStream<TcpStream>) -> io::Result<Vec<u8>> {
+pub async fn receive(stream: &mut TlsStream<TcpStream>) -> io::Result<Vec<u8>> {
     let mut reply = vec![0; timeout(PATIENCE, stream.read_u16()).await??.into()];
     timeout(PATIENCE, stream.read_exact(&mut reply)).await??;
     Ok(reply)
 }
 
 async fn ask(stream: &mut TlsStream<TcpStream>) -> usize {
-    send(stream, &query("p.example", RecordType::A)).await;
+    send(stream, &query("p.example", RecordType::A)).await.unwrap();
     Message::from_vec(&receive(stream).await.unwrap()).unwrap().answers.len()
 }
 
@@ -134,7 +161,7 @@ async fn many_queries_are_answered_on_one_connection() {
         for id in 0..1000_u16 {
             let mut query = query("p.example", RecordType::A);
             query[..2].copy_from_slice(&id.to_be_bytes());
-            send(&mut stream, &query).await;
+            send(&mut stream, &query).await.unwrap();
         }
         for id in 0..1000 {
             let reply = Message::from_vec(&receive(&mut stream).await.unwrap()).unwrap();
@@ -149,10 +176,15 @@ async fn who_pads_is_padded() {
     let server = Server::start("").await;
     let mut stream = connect(server.dot(), &server.client(&["dot"])).await.unwrap();
     for (name, record_type) in [("p.example", RecordType::A), ("no.p.example", RecordType::A)] {
-        send(&mut stream, &padded(name, record_type)).await;
+        send(&mut stream, &padded(name, record_type)).await.unwrap();
         assert_eq!(receive(&mut stream).await.unwrap().len() % 468, 0, "{name}");
     }
-    send(&mut stream, &query("p.example", RecordType::A)).await;
+    // Of every length around those of which we try first whether they suffice.
+    for i in 0..LENGTHS {
+        send(&mut stream, &padded(&format!("t{i}.p.example"), RecordType::TXT)).await.unwrap();
+        assert_eq!(receive(&mut stream).await.unwrap().len() % 468, 0, "t{i}");
+    }
+    send(&mut stream, &query("p.example", RecordType::A)).await.unwrap();
     assert!(receive(&mut stream).await.unwrap().len() < 100, "who does not is not");
     server.daemon.stop().await;
 }

@@ -192,7 +192,10 @@ fn after(steady: Duration) -> Moment {
 /// Tells the director what the schedule has to say, as the daemon does.
 pub fn take(director: &mut Director, event: Event, now: Moment) {
     match event {
-        Event::Found { probe, finding, pace } => drop(pace.send(director.judge(probe, &finding, now))),
+        Event::Found { probe, finding, ring, pace } => {
+            let _ = pace.send(director.judge(probe, &finding, now));
+            director.answer(probe, ring, finding);
+        }
         Event::Overdue { probe } => director.expect(probe, now),
     }
 }

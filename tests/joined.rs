@@ -193,7 +193,7 @@ fn the_probe_command_adds_up() {
         std::fs::write(&config, text).unwrap();
         for what in ["p.example", "one", "127.0.0.1"] {
             let mut command = Command::new(env!("CARGO_BIN_EXE_onstage"));
-            let output = command.arg("probe").arg("-c").arg(&config).arg(what).output().unwrap();
+            let output = command.args(["probe", "--here", "-c"]).arg(&config).arg(what).output().unwrap();
             let said = String::from_utf8_lossy(&output.stdout);
             assert_eq!(output.status.code(), Some(code), "{how} {what}\n{said}");
             assert_eq!(said.matches("  verdict").count(), 2, "{said}");

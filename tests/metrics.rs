@@ -1,5 +1,7 @@
 //! The metrics as they are scraped, and everything that is written about them.
 
+mod certificates;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
@@ -11,36 +13,47 @@ use std::time::{Duration, Instant};
 use hickory_proto::rr::RecordType;
 use onstage::daemon::Daemon;
 
+use certificates::{Member, made};
+
 use crate::harness::{load_site, own_address, query, receive};
 use crate::peers::available;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A server with a pool of one live and one dead member, both of the same label; what it answers over HTTP.
+/// A server with a pool of one live and one dead member, both of the same label, and one that speaks TLS; what it answers
+/// over HTTP.
 struct Scraped {
     daemon: Daemon,
+    member: Member,
     _live: TcpListener,
     _state: tempfile::TempDir,
 }
 
 impl Scraped {
     async fn start() -> Self {
-        let (live, dead) = (own_address(), own_address());
+        let (live, dead, member) = (own_address(), own_address(), Member::start());
+        let own = made(2031);
         let listener = TcpListener::bind((live, 8140)).unwrap();
         let state = tempfile::tempdir().unwrap();
         let config = format!(
             "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\n[admin]\nhttp = \"127.0.0.1:0\"\n\
              [[zone]]\nfile = \"zone\"\n[check.tcp]\ntcp = {{ port = 8140 }}\n\
              [[pool]]\nname = \"pool.p.example\"\ncheck = \"tcp\"\n\
-             [pool.member.\"{live}\"]\nlabel = \"one\"\n[pool.member.\"{dead}\"]\nlabel = \"one\"\n",
+             [pool.member.\"{live}\"]\nlabel = \"one\"\n[pool.member.\"{dead}\"]\nlabel = \"one\"\n\
+             [check.tls]\ninterval = \"100ms\"\ntls = {{ port = 8140, verify = \"none\" }}\n\
+             [[pool]]\nname = \"tls.p.example\"\ncheck = \"tls\"\n\
+             [server.tls]\ncertificate = \"own.pem\"\nkey = \"own.key\"\ndot = [\"127.0.0.1:0\"]\n",
             state.path().display()
         );
         let zone = format!(
-            "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 7 2 3 4 5\n@ NS ns\nns A 127.0.0.1\npool A {live}\npool A {dead}\n"
+            "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 7 2 3 4 5\n@ NS ns\nns A 127.0.0.1\npool A {live}\npool A {dead}\ntls A {}\n",
+            member.addr
         );
-        let loaded = load_site(&[("onstage.toml", &config), ("zone", &zone)]);
+        let (pem, key) = (own.certificate.pem(), own.key.serialize_pem());
+        let files = [("onstage.toml", &*config), ("zone", &*zone), ("own.pem", &*pem), ("own.key", &*key)];
+        let loaded = load_site(&files);
         let daemon = Daemon::start(&loaded.plan, &loaded.network).await.unwrap();
-        Self { daemon, _live: listener, _state: state }
+        Self { daemon, member, _live: listener, _state: state }
     }
 
     async fn ask(&self, name: &'static str, times: usize) {
@@ -124,7 +137,7 @@ async fn what_happened_is_what_is_scraped() {
         let members = body.lines().filter(|line| line.starts_with("onstage_member_live{"));
         members.map(str::to_owned).collect::<BTreeSet<_>>()
     };
-    assert_eq!(live(&body).len(), 2, "two of the same label are told apart");
+    assert_eq!(live(&body).len(), 3, "two of the same label are told apart");
     server.daemon.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! Reload, in a running daemon over real sockets: members, zones and addresses come and go, and nobody is left without an
 //! answer, or with a guess.
 
+mod doors;
 mod sockets;
 pub mod stage;
 
@@ -145,9 +146,13 @@ async fn what_takes_a_restart_is_told_each_time() {
     };
     for _ in 0..2 {
         let changes = stage.reload(&other).await.unwrap();
-        assert_eq!(changes.restart, ["user", "state-dir", "admin", "workers"]); // the control socket is in the state directory
+        assert_eq!(changes.restart, ["user", "state-dir"]);
     }
     assert!(stage.reload(&site).await.unwrap().restart.is_empty());
     assert!(!elsewhere.path().join("state.json").exists());
+    assert!(
+        stage.state.path().join("onstage.sock").exists(),
+        "the control socket goes where the config says"
+    );
     stage.daemon.stop().await;
 }

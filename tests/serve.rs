@@ -213,7 +213,7 @@ fn pool(
     let state = tempfile::tempdir().unwrap();
     let config = format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\n[[zone]]\nfile = \"zone\"\n\
-         [check.puppetserver]\ninterval = \"50ms\"\ntimeout = \"200ms\"\nrecheck = \"20ms\"\n\
+         [check.puppetserver]\ninterval = \"50ms\"\ntimeout = \"1s\"\nrecheck = \"20ms\"\n\
          puppetserver = {{ ca-file = \"ca.pem\" }}\n\
          [[pool]]\nname = \"puppet.example.org\"\ncheck = \"puppetserver\"\n",
         state.path().display()

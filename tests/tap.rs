@@ -233,11 +233,16 @@ fn one_of_so_many_queries_is_logged_where_that_is_wanted() {
     let mut lines = io::BufReader::new(server.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("answering")));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.send_to(&query("nosuch.p.example", RecordType::AAAA), addr).unwrap();
-    let line = lines.find(|line| line.contains("query")).expect("a line");
     let client = format!("client={}", socket.local_addr().unwrap());
-    for word in [client.as_str(), "udp", "nosuch.p.example. IN AAAA", "rcode=3"] {
-        assert!(line.contains(word), "{word}: {line}");
+    for (record_type, question) in [
+        (RecordType::AAAA, "nosuch.p.example. IN AAAA"),
+        (RecordType::from(65_280), "nosuch.p.example. IN TYPE65280"),
+    ] {
+        socket.send_to(&query("nosuch.p.example", record_type), addr).unwrap();
+        let line = lines.find(|line| line.contains("query")).expect("a line");
+        for word in [client.as_str(), "udp", question, "rcode=3"] {
+            assert!(line.contains(word), "{word}: {line}");
+        }
     }
     server.kill().unwrap();
     server.wait().unwrap();

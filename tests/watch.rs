@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 mod crowd;
+mod inquiries;
 mod stale;
 mod tripwire;
 mod turns;
@@ -152,7 +153,7 @@ struct Watch {
     events: mpsc::Receiver<Event>,
     reader: Reader,
     began: Instant,
-    _schedule: Schedule,
+    schedule: Schedule,
 }
 
 impl Watch {
@@ -171,7 +172,7 @@ impl Watch {
             take(&mut director, events.recv().await.unwrap(), since(began));
         }
         let reader = director.open(&state, since(began)).reader();
-        Self { world, director, events, reader, began, _schedule: schedule }
+        Self { world, director, events, reader, began, schedule }
     }
 
     fn serial(&mut self) -> Serial {

@@ -78,6 +78,43 @@ fn what_cannot_be_written_is_not_read() {
     assert_eq!(report.problems()[0].code, Code::ZoneBadRdata);
 }
 
+/// The codes of what is wrong with the files of a zone, `zone` being the first.
+fn codes(name: &str, files: &[(&str, &str)]) -> Vec<Code> {
+    let read = |path: &Path| {
+        let file = files.iter().find(|(name, _)| Path::new(name) == path);
+        file.map(|(_, text)| text.as_bytes().to_vec()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    };
+    let (mut sources, mut report) = (Sources::new(read), Report::default());
+    zone::read("zone".as_ref(), Some(&Name::parse(name).unwrap()), &mut sources, &mut report);
+    report.problems().iter().map(|problem| problem.code).collect()
+}
+
+const HEAD: &str = "@ 30 SOA ns h 1 2 3 4 5\n@ 30 NS ns\nns 30 A 192.0.2.1\n";
+
+#[test]
+fn what_is_wrong_is_found_wherever_it_stands() {
+    for (records, code) in [
+        (r"d 30 DNAME \# 2 0161", Code::ZoneBadRdata), // a name without an end
+        (r"d 30 DNAME \# 4 01610001", Code::ZoneBadRdata), // more behind it
+        (r"d 30 DNAME \# 4 0161c000", Code::ZoneBadRdata), // a pointer
+        (r"d 30 DS \# 4 00010d02", Code::ZoneBadRdata), // no digest
+        (r"o 30 TYPE0 \# 0", Code::ZoneSyntax),        // not of zones (RFC 6895 §3.1)
+        (r"o 30 TYPE41 \# 0", Code::ZoneSyntax),
+        (r"o 30 TYPE255 \# 0", Code::ZoneSyntax),
+        ("m 30 MX 1 x.b\nt.b 30 TXT t\n* 30 A 192.0.2.2", Code::ZoneDanglingTarget), // no wildcard reaches below b
+        ("m 30 MX 1 b\nt.b 30 TXT t\n* 30 A 192.0.2.2", Code::ZoneDanglingTarget),   // nor b itself
+        ("$INCLUDE one\n$INCLUDE two", Code::ZoneCname), // two of them at the same place of their files
+    ] {
+        let files = [
+            ("zone", &*format!("{HEAD}{records}\n")),
+            ("one", "c 30 CNAME ns\n"),
+            ("two", "c 30 CNAME nt\n"),
+        ];
+        assert_eq!(codes("example.org", &files), [code], "{records}");
+    }
+    assert_eq!(codes(".", &[("zone", HEAD)]), []);
+}
+
 #[test]
 fn the_example_zones_are_good() {
     assert_eq!(read("zones/puppet.example.org.zone", "puppet.example.org").records.len(), 14);

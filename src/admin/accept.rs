@@ -4,6 +4,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
@@ -33,6 +34,8 @@ const SEATS_EACH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest that a reply may take to begin.
 const LONGEST: Duration = Duration::from_secs(60);
+/// How long it may take to end what was asked at a door that closes; who listens to events hears no more.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How much of a head is read.
 const LONGEST_HEAD: usize = 16 << 10;
 /// How long accepting rests when the system has no descriptor left.
@@ -70,15 +73,20 @@ impl Listener for TcpListener {
     }
 }
 
-/// Accepts until `stop`. Connections end then, too.
-pub(super) async fn accept<L: Listener>(listener: L, router: Router, stop: CancellationToken) {
+/// Accepts until `closing`. Connections end then, too, when what they have asked is answered; with `stop` they end at once.
+pub(super) async fn accept<L: Listener>(
+    listener: L,
+    router: Router,
+    closing: CancellationToken,
+    stop: CancellationToken,
+) {
     let clients = Clients::new(Tcp { clients: SEATS, per_client: L::EACH, idle: PATIENCE });
     let mut is_told = false;
-    while let Some(next) = stop.run_until_cancelled(listener.next()).await {
+    while let Some(next) = closing.run_until_cancelled(listener.next()).await {
         match next {
             Ok((stream, caller)) => {
                 let Some(seat) = clients.seat(caller.addr()) else { continue };
-                let talk = converse(stream, router.clone(), caller, seat);
+                let talk = converse(stream, router.clone(), caller, seat, closing.clone());
                 tokio::spawn(stop.clone().run_until_cancelled_owned(talk));
             }
             Err(e) => {
@@ -86,14 +94,14 @@ pub(super) async fn accept<L: Listener>(listener: L, router: Router, stop: Cance
                     warn!(%e, "cannot accept connections of administrators for now");
                 }
                 clients.make_room();
-                let _ = stop.run_until_cancelled(sleep(REST)).await;
+                let _ = closing.run_until_cancelled(sleep(REST)).await;
             }
         }
     }
 }
 
 /// Until one of them leaves, or the seat is needed. Where the connection becomes another protocol's, the seat is given back.
-async fn converse<S>(stream: S, router: Router, caller: Caller, seat: Seat)
+async fn converse<S>(stream: S, router: Router, caller: Caller, seat: Seat, closing: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -109,5 +117,12 @@ where
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(LONGEST_HEAD);
     let talk = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    let _ = leave.run_until_cancelled_owned(talk).await; // however it ended, there is nobody to tell
+    let talk = async move {
+        let mut talk = pin!(talk);
+        if closing.run_until_cancelled(talk.as_mut()).await.is_none() {
+            talk.as_mut().graceful_shutdown();
+            let _ = timeout(LAST_WORDS, talk).await;
+        }
+    };
+    leave.run_until_cancelled_owned(talk).await; // however it ended, there is nobody to tell
 }

@@ -31,6 +31,15 @@ pub struct ReleaseRequest {
     pub member: String,
 }
 
+/// `POST /v1/probes`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeRequest {
+    /// Who, as in orders, or a pool by its name; left out: everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+}
+
 /// The query of `GET /v1/preview`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +75,10 @@ pub struct Left {
     pub live: usize,
     /// Whether that is enough.
     pub mode: Mode,
+    /// Who is answered then, as people call them.
+    pub answered: Vec<String>,
+    /// Whether the order takes from it what it needs: it is refused without `yes`.
+    pub bares: bool,
 }
 
 /// What `POST /v1/reload` came to.

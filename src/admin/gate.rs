@@ -13,13 +13,14 @@ use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
 
 use super::{Kind, Refused};
-use crate::config::Token;
+use crate::config::{Admin, Token};
 use crate::name::Name;
 
 /// Who may come in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Gate {
     /// The names by which browsers may ask.
     pub(super) names: Arc<[Name]>,
@@ -27,10 +28,13 @@ pub(super) struct Gate {
     pub(super) token: Option<Arc<Token>>,
 }
 
+/// Who may come in now: another config may let others in.
+pub(super) type Gates = watch::Receiver<Gate>;
+
 /// Only those that ask by a name that is this server's.
-pub(super) async fn by_known_name(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(super) async fn by_known_name(State(gate): State<Gates>, request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if gate.knows(host) {
+    if gate.borrow().knows(host) {
         return next.run(request).await;
     }
     let shown: String = host.chars().take(64).collect();
@@ -40,10 +44,11 @@ pub(super) async fn by_known_name(State(gate): State<Gate>, request: Request, ne
 }
 
 /// Only those that have the token.
-pub(super) async fn with_token(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(super) async fn with_token(State(gate): State<Gates>, request: Request, next: Next) -> Response {
     let given =
         request.headers().get(AUTHORIZATION).and_then(|given| given.as_bytes().strip_prefix(b"Bearer "));
-    match (&gate.token, given) {
+    let token = gate.borrow().token.clone();
+    match (token, given) {
         (Some(token), Some(given)) if token.is(given) => next.run(request).await,
         (None, _) => {
             Refused::new(Kind::NoToken, "this address is for reading: no `[admin] token-file` is configured")
@@ -54,6 +59,11 @@ pub(super) async fn with_token(State(gate): State<Gate>, request: Request, next:
 }
 
 impl Gate {
+    /// As the config has it.
+    pub(super) fn of(admin: &Admin, token: Option<&Arc<Token>>) -> Self {
+        Self { names: admin.names.clone().into(), token: token.cloned() }
+    }
+
     /// Whether a browser may have asked for this `Host` (RFC 9110 §7.2).
     fn knows(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else { return false };

@@ -4,9 +4,10 @@
 //! handed over to another process, and outlasts another plan.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// Where the director counts, and others read. Clones are the same.
@@ -22,6 +23,21 @@ pub struct Entries {
     pub lineups: BTreeMap<String, BTreeMap<String, u64>>,
     /// Publications, and how long they took.
     pub publications: Histogram,
+    /// Reloads.
+    #[serde(default)]
+    pub reloads: Reloads,
+}
+
+/// What became of reloads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloads {
+    /// How many put another config into effect.
+    pub done: u64,
+    /// How many were refused, and changed nothing.
+    pub refused: u64,
+    /// Whether the last one was. A process starts with a config that makes sense.
+    #[serde(skip)]
+    pub last_was_refused: bool,
 }
 
 /// What came of the probes of a check.
@@ -106,8 +122,16 @@ impl Journal {
         self.with(|entries| entries.publications.add(took));
     }
 
+    /// Somebody wanted another config to be put into effect, and it was, or was refused.
+    pub fn reloaded(&self, is_done: bool) {
+        self.with(|Entries { reloads, .. }| {
+            *(if is_done { &mut reloads.done } else { &mut reloads.refused }) += 1;
+            reloads.last_was_refused = !is_done;
+        });
+    }
+
     fn with<T>(&self, look: impl FnOnce(&mut Entries) -> T) -> T {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.0.lock())
     }
 }
 
@@ -145,11 +169,14 @@ mod tests {
         journal.transition("tcp", "down");
         journal.lineup("p.example", "A");
         journal.published(Duration::from_micros(20));
+        journal.reloaded(true);
+        journal.reloaded(false);
         let handed_over = serde_json::to_string(&journal.entries()).unwrap();
         let next = Journal::going_on(serde_json::from_str(&handed_over).unwrap());
         next.verdict("tcp", Some("refused"), Duration::from_millis(1));
         next.lineup("p.example", "A");
-        let Entries { checks, lineups, publications } = next.entries();
+        let Entries { checks, lineups, publications, reloads } = next.entries();
+        assert_eq!(reloads, Reloads { done: 1, refused: 1, last_was_refused: false });
         let Probes { verdicts, transitions, durations } = &checks["tcp"];
         assert_eq!((verdicts["refused"], transitions["down"], durations.count()), (2, 1, 2));
         assert_eq!((lineups["p.example"]["A"], publications.count()), (2, 1));

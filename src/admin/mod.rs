@@ -27,12 +27,14 @@ mod gate;
 pub mod journal;
 pub mod metrics;
 mod page;
+pub mod probed;
 mod refused;
 mod router;
 mod running;
+mod socket;
 pub mod status;
 
-pub use asked::{Effect, Left, OrderRequest, Preview, ReleaseRequest, Reloaded};
-pub use door::{DoorError, Doors, Keys};
+pub use asked::{Effect, Left, OrderRequest, Preview, ProbeRequest, ReleaseRequest, Reloaded};
+pub use door::{DoorError, Doors, Entrance};
 pub use refused::{Kind, Refused};
 pub use running::{Running, TAKEOVER};

@@ -13,10 +13,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 /// Path, type, and what is there.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("page/page.js")),
+    ("/orders.js", "text/javascript; charset=utf-8", include_str!("page/orders.js")),
     ("/tools.js", "text/javascript; charset=utf-8", include_str!("page/tools.js")),
     ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
 ];

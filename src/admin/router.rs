@@ -9,6 +9,7 @@
 //! | `GET /v1/access` | whether a token steers the server here | TCP |
 //! | `GET /` | the [dashboard](page) | TCP |
 //! | `POST /v1/orders`, `POST /v1/release` | orders members, ends orders | the socket; TCP with the token |
+//! | `POST /v1/probes` | has members asked now, and tells what they answer | the socket; TCP with the token |
 //! | `POST /v1/reload` | config and zones anew | the socket; TCP with the token |
 //! | `POST /v1/takeover` | the connection becomes a way to hand the server over | the socket |
 //!
@@ -33,10 +34,10 @@ use tokio::net::UnixStream;
 
 use super::caller::Caller;
 use super::events::{Feed, stream};
-use super::gate::{Gate, by_known_name, with_token};
+use super::gate::{Gates, by_known_name, with_token};
 use super::metrics::{Format, Process, View, render};
 use super::page;
-use super::{Kind, OrderRequest, Preview, Refused, ReleaseRequest, Running, TAKEOVER};
+use super::{Kind, OrderRequest, Preview, ProbeRequest, Refused, ReleaseRequest, Running, TAKEOVER};
 use crate::health::{Consent, Draft, Remark};
 use crate::plan::Whom;
 
@@ -44,6 +45,7 @@ use crate::plan::Whom;
 const LONGEST_BODY: usize = 16 << 10;
 
 /// Who answers.
+#[derive(Debug)]
 pub(super) struct Desk<R> {
     pub(super) running: Arc<R>,
     pub(super) feed: Feed,
@@ -58,12 +60,12 @@ impl<R> Clone for Desk<R> {
 type Answer = Result<Response, Refused>;
 
 /// What is there over TCP: the dashboard, what can be read, and for those who have the token what steers.
-pub(super) fn public<R: Running>(desk: Desk<R>, gate: Gate) -> Router {
-    let has_token = gate.token.is_some();
-    let access = get(move || async move { json(&Access { token: has_token }) });
+pub(super) fn public<R: Running>(desk: Desk<R>, gate: &Gates) -> Router {
+    let asked = gate.clone();
+    let access = get(move || async move { json(&Access { token: asked.borrow().token.is_some() }) });
     let steered = steering().route_layer(from_fn_with_state(gate.clone(), with_token));
     let routes = reading().merge(page::routes()).route("/v1/access", access).merge(steered);
-    dressed(routes.with_state(desk)).layer(from_fn_with_state(gate, by_known_name))
+    dressed(routes.with_state(desk)).layer(from_fn_with_state(gate.clone(), by_known_name))
 }
 
 /// All of it: for those who may open the control socket.
@@ -82,7 +84,7 @@ fn reading<R: Running>() -> Router<Desk<R>> {
 
 fn steering<R: Running>() -> Router<Desk<R>> {
     let routes = Router::new().route("/v1/orders", post(order)).route("/v1/release", post(release));
-    routes.route("/v1/reload", post(reload))
+    routes.route("/v1/probes", post(probe)).route("/v1/reload", post(reload))
 }
 
 fn dressed(routes: Router) -> Router {
@@ -153,6 +155,16 @@ async fn release<R: Running>(
 ) -> Answer {
     let ReleaseRequest { member } = read(body)?;
     Ok(json(&desk.running.release(whom(&member)?, caller.name().await).await?))
+}
+
+async fn probe<R: Running>(
+    State(desk): State<Desk<R>>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let ProbeRequest { member } = read(body)?;
+    let whom = member.map(|member| whom(&member)).transpose()?;
+    Ok(json(&desk.running.probe(whom, caller.name().await).await?))
 }
 
 async fn reload<R: Running>(State(desk): State<Desk<R>>, Extension(caller): Extension<Caller>) -> Answer {

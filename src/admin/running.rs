@@ -4,6 +4,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use super::metrics::Counters;
+use super::probed::Probed;
 use super::status::Status;
 use super::{Effect, Refused, Reloaded};
 use crate::health::{Consent, Draft, Remark, Word};
@@ -19,6 +20,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// What it has counted.
     fn counters(&self) -> Counters;
+
+    /// Has a pool or members asked now, `None`: everybody, and waits for what they answer.
+    fn probe(&self, whom: Option<Whom>, who: Remark) -> impl Future<Output = Result<Probed, Refused>> + Send;
 
     /// What an order would do; `None`: what a release would.
     fn preview(&self, whom: Whom, word: Option<Word>)

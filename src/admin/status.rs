@@ -13,6 +13,9 @@ use crate::serve::{Counted, Counts, Event};
 
 pub use crate::snapshot::Mode;
 
+/// A certificate that expires within so many seconds, two weeks, is worth a word.
+pub const SOON: u32 = 14 * 24 * 60 * 60;
+
 /// A running server at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -67,6 +70,18 @@ pub struct Server {
     pub state_trouble: Option<String>,
     /// What became of queries since the start.
     pub queries: Queries,
+    /// The certificates that it shows, to clients or to members.
+    #[serde(default)]
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate that is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Its file.
+    pub file: String,
+    /// When it expires, or the first of those with it.
+    pub expires: u32,
 }
 
 /// The config that runs, and the one on disk.
@@ -217,6 +232,9 @@ pub struct Member {
     pub detail: Option<String>,
     /// Since when it is observed so.
     pub since: Option<u32>,
+    /// When the certificate expires that it showed last, or the first of several; `None`: none was seen.
+    #[serde(default)]
+    pub certificate_expires: Option<u32>,
     /// An operator's word.
     pub order: Option<Order>,
     /// What is asked of it, in the order of the config.

@@ -15,6 +15,9 @@ use super::page::Page;
 use super::query::Additional;
 use super::subnet::Subnet;
 
+/// The code of an option and its length.
+pub(crate) const OPTION_HEAD: usize = 4;
+
 const DO: u32 = 0x8000;
 
 const NSID: u16 = 3;
@@ -25,7 +28,7 @@ const PADDING: u16 = 12;
 const ERROR: u16 = 15;
 
 /// Encrypted replies are multiples of so many bytes (RFC 8467 §4.1).
-const PADDED: usize = 468;
+pub(crate) const PADDED: usize = 468;
 
 /// A query's OPT record.
 #[derive(Debug, Clone, Copy)]
@@ -107,12 +110,17 @@ pub(super) struct ReplyOpt<'s> {
 }
 
 impl<'q> Edns<'q> {
-    /// `None`: not the root's (§6.1.2), or with options that are not as they must be.
+    /// `None`: not the root's (§6.1.2), or with options that are not as they must be. What those of another version must be,
+    /// nobody knows (§6.1.3).
     pub(super) fn read(record: &Additional<'q>) -> Option<Self> {
-        let options = if record.rdata.is_empty() { Options::default() } else { Options::read(record.rdata)? };
+        let version = record.ttl.to_be_bytes()[1];
+        let options = match record.rdata {
+            rdata if version == 0 && !rdata.is_empty() => Options::read(rdata)?,
+            _ => Options::default(),
+        };
         record.of_root.then_some(Self {
             udp_size: record.class,
-            version: record.ttl.to_be_bytes()[1],
+            version,
             dnssec_ok: record.ttl & DO != 0,
             options,
         })
@@ -280,7 +288,7 @@ fn put_option(code: u16, parts: &[&[u8]], page: &mut Page<'_>) {
 /// How many bytes of padding bring a message of `len` bytes to the next block; none where only the option's head would
 /// not fit.
 fn padding(len: usize, limit: usize) -> Option<usize> {
-    let with_head = len + 4;
+    let with_head = len + OPTION_HEAD;
     let padded = with_head.next_multiple_of(PADDED).min(limit);
     padded.checked_sub(with_head)
 }

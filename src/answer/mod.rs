@@ -19,7 +19,7 @@
 //! | 2308 §2, §3 | NXDOMAIN and NODATA with the SOA, its TTL the lesser | whole | `answer/replay.rs`, `answer/unsettled.rs`, `peers/differential.rs` |
 //! | 2782, 1034 §3.7 | addresses of the hosts that SRV, MX and NS point to | whole | `answer/pools.rs`, `answer/hosts.rs` |
 //! | 3597 | unknown types are opaque | whole | `peers/differential.rs` |
-//! | 4035 §3.1.4.1 | DS is the parent's; nothing is signed | as far as unsigned zones go | `peers/differential.rs` |
+//! | 4035 §3.1.4.1 | DS is the parent's; nothing is signed | as far as unsigned zones go | `answer/nested.rs`, `peers/differential.rs` |
 //! | 4343 | names compare without case, and come back as asked | whole | `answer/edns.rs`, `answer/options.rs` |
 //! | 4592 | wildcards, empty non-terminals | whole | `answer/replay.rs` |
 //! | 4892 | `id.server`, `version.bind` in class CH | whole, to those who may know | `answer/chaos.rs` |
@@ -37,7 +37,7 @@
 //! | 9460 §4.2 | SVCB and HTTPS with addresses of their targets | whole | `answer/hosts.rs` |
 //! | 9471 | glue that does not fit sets TC | whole | `answer/edns.rs` |
 //! | 9715 | replies are not fragmented: 1,232 bytes, no path MTU believed | whole (`serve/bind.rs`) | `answer/edns.rs` |
-//! | 5936, 1995 | transfers | refused | `answer/edns.rs` |
+//! | 5936, 1995 | transfers | refused | `answer/edns.rs`, `answer/found.rs` |
 //! | 1996, 2136 | NOTIFY, UPDATE | NOTIMP | `answer/edns.rs` |
 
 mod chaos;
@@ -60,6 +60,7 @@ use page::Page;
 use query::{Query, Refusal, Subject};
 
 pub use compose::truncate;
+pub(crate) use edns::{OPTION_HEAD, PADDED};
 pub use subnet::network;
 
 /// Who asks, over what, and when.

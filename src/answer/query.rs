@@ -84,7 +84,7 @@ impl<'q> Query<'q> {
                 rest: &message[HEADER..],
                 additionals: additionals.iter().fold(0, |sum, &byte| sum << 8 | u16::from(byte)),
             },
-            _ => Self::with_question(message)?,
+            _ => Self::with_question(message).map_err(|refusal| or_refused(refusal, message))?,
         };
         let edns = read_additionals(query.rest, query.additionals)?;
         Ok((query, edns))
@@ -139,6 +139,16 @@ impl<'q> Query<'q> {
             _ => Err(REFUSED),
         }
     }
+}
+
+/// A query for a transfer since a serial, which stands in its authority section (RFC 1995 §3), is not malformed but refused.
+fn or_refused(refusal: Refusal, message: &[u8]) -> Refusal {
+    let is_transfer = || {
+        let (header, body) = message.split_first_chunk::<HEADER>()?;
+        let (_, behind) = body.split_at_checked(name_len(body)?)?;
+        Some(header[4..10] == [0, 1, 0, 0, 0, 1] && behind.starts_with(&TYPE_IXFR.to_be_bytes()))
+    };
+    if refusal == MALFORMED && is_transfer() == Some(true) { Refusal::Header(REFUSED) } else { refusal }
 }
 
 /// The flags of a query.

@@ -23,7 +23,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
 
 /// The names of a zone's servers, as its apex has them.
 pub(super) fn servers(zone: &Zone) -> Vec<Name> {
-    let apex = zone.places(&zone.origin).iter().map(|&place| &zone.records[place as usize]);
+    let apex = zone.records_of(&zone.origin);
     let servers = apex.filter_map(|record| match &record.rdata {
         RData::NS(ns) => Some(Name::from(&ns.0)),
         _ => None,
@@ -33,7 +33,7 @@ pub(super) fn servers(zone: &Zone) -> Vec<Name> {
 
 /// The addresses of a server whose name is in the zone: its parent has to tell them (RFC 9499 §7, glue).
 pub(super) fn glue(zone: &Zone, server: &Name) -> Vec<IpAddr> {
-    let records = zone.places(server).iter().map(|&place| &zone.records[place as usize]);
+    let records = zone.records_of(server);
     records.filter(|record| is_address(record)).filter_map(|record| record.rdata.ip_addr()).collect()
 }
 

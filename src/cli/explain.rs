@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use super::control::Control;
 use super::say;
-use super::table::ordered;
-use super::text::{latency, named, stretch, wrapped};
+use super::table::{expiring, ordered};
+use super::text::{latency, named, stretch, verdict, wrapped};
 use super::words::ControlFlags;
+use crate::admin::probed::SoFar;
 use crate::admin::status::{Member, Mode, Observed, Pool, Probe, Status, Verdict};
 use crate::health::Word;
 use crate::plan::Whom;
@@ -40,6 +41,10 @@ fn told(pool: &Pool, member: &Member, now: u32) -> Vec<String> {
     }
     if let Some(detail) = &member.detail {
         tell(&format!("What was seen: {detail}"));
+    }
+    if let Some(expires) = member.certificate_expires {
+        let soon = expiring(expires, now).map(|when| format!(": it {when}")).unwrap_or_default();
+        tell(&format!("Its certificate is valid until {}{soon}.", Date(expires)));
     }
     if let Some(order) = &member.order {
         tell(&format!("It is {}. Its probes go on underneath.", ordered(order, now)));
@@ -86,18 +91,19 @@ fn asked(probe: &Probe) -> Vec<String> {
     for run in probe.recent.chunk_by(|a, b| (&a.reason, a.leaving) == (&b.reason, b.leaving)) {
         lines.extend(in_a_row(run));
     }
-    lines.extend(wrapped(&added_up(probe), 4));
+    let Probe { observed, contradictions, threshold, .. } = *probe;
+    let mut sum = added_up(&SoFar { observed, contradictions, threshold });
+    if probe.stale {
+        sum.push_str(" Nothing was heard of it for too long: it is stale.");
+    }
+    lines.extend(wrapped(&sum, 4));
     lines
 }
 
 /// Verdicts that say the same, on one line.
 fn in_a_row(run: &[Verdict]) -> Option<String> {
     let first = run.first()?;
-    let verdict = match (&first.reason, first.leaving) {
-        (None, _) => "pass".to_owned(),
-        (Some(reason), true) => format!("leaving: {reason}"),
-        (Some(reason), false) => format!("fail: {reason}"),
-    };
+    let verdict = verdict(first.reason.as_deref(), first.leaving, None);
     let took = run.iter().map(|verdict| verdict.latency_ms);
     let (least, most) = (took.clone().fold(f32::MAX, f32::min), took.fold(0.0, f32::max));
     let (least, most) = (latency(least), latency(most));
@@ -105,18 +111,13 @@ fn in_a_row(run: &[Verdict]) -> Option<String> {
     Some(format!("    {}  {:>2} x {verdict}, {took}", Date(first.at), run.len()))
 }
 
-fn added_up(probe: &Probe) -> String {
-    let Probe { observed, contradictions, threshold, .. } = probe;
+/// What verdicts add up to, in sentences.
+pub(super) fn added_up(SoFar { observed, contradictions, threshold }: &SoFar) -> String {
     let so_far = if *contradictions == 0 { "none".to_owned() } else { contradictions.to_string() };
-    let sentence = match observed {
+    match observed {
         Observed::Unknown => "No verdict has counted yet: the first one decides.".to_owned(),
         Observed::Up => format!("It is up. {threshold} fails in a row take it down; {so_far} so far."),
         Observed::Down => format!("It is down. {threshold} passes in a row bring it up; {so_far} so far."),
-    };
-    if probe.stale {
-        format!("{sentence} Nothing was heard of it for too long: it is stale.")
-    } else {
-        sentence
     }
 }
 

@@ -8,7 +8,7 @@ use super::parent::{Way, delegation, resolver};
 use super::say;
 use super::text::verdict;
 use crate::daemon::{Loaded, Network};
-use crate::health::Verdict;
+use crate::health::{Reason, Verdict};
 use crate::plan::{Plan, Probe};
 use crate::probe::{Finding, ask_each};
 use crate::units::ProbeId;
@@ -37,7 +37,9 @@ async fn probe_all(plan: &Plan, network: &Arc<Network>) -> Vec<Finding> {
 }
 
 fn told(probe: &Probe, finding: &Finding) -> String {
-    let verdict = verdict(finding);
+    let (reason, seen) = (finding.verdict.reason().map(Reason::as_str), Some(&*finding.detail));
+    let leaving = matches!(finding.verdict, Verdict::Leaving(_));
+    let verdict = verdict(reason, leaving, seen);
     let took = finding.latency.as_secs_f64() * 1e3;
     format!("probe {} {}: {verdict} ({took:.1} ms)", probe.check.name, probe.target)
 }

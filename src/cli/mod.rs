@@ -44,6 +44,11 @@ const CONFIG: u8 = 78;
 /// Set by the scripts of `onstage completions`: a shell asks how a line may go on.
 const COMPLETE: &str = "ONSTAGE_COMPLETE";
 
+/// From `$fpath`, as packages install it, zsh takes the script for the body of `_onstage`, which is to complete something the
+/// first time, too.
+const ZSH_FIRST_TIME: &str =
+    "if [[ ${funcstack[1]-} == _onstage ]]; then _clap_dynamic_completer_onstage \"$@\"; fi";
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     CompleteEnv::with_factory(Words::command).var(COMPLETE).bin("onstage").complete();
@@ -61,14 +66,14 @@ pub fn run() -> ExitCode {
             serve::run(&config.path, entrance, log)
         }
         Command::Check { config, live, defaults } => check::run(&config.path, live, defaults),
-        Command::Probe { config, what } => probe::run(&config.path, what.as_deref()),
+        Command::Probe { control, here, what } => probe::run(&control, here, what.as_ref()),
         Command::Status { control, member, json, watch, colour } => {
             status::run(&control, member.as_ref(), json, watch, colour.colour())
         }
         Command::Explain { control, member } => explain::run(&control, &member),
         Command::Drain { order, yes } => orders::order(&order, Word::Drain, yes),
         Command::Force { order } => orders::order(&order, Word::Force, false),
-        Command::Release { control, member } => orders::release(&control, &member),
+        Command::Release { control, member, dry_run } => orders::release(&control, &member, dry_run),
         Command::Reload { control } => reload::run(&control),
         Command::Delegation { config } => delegation::run(&config.path),
         Command::Demo { once } => demo::run(once),
@@ -83,7 +88,13 @@ fn completions(shell: clap_complete::Shell) -> ExitCode {
     let written = script.map(|script| {
         script.write_registration(COMPLETE, "onstage", "onstage", "onstage", &mut std::io::stdout())
     });
-    if matches!(written, Some(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::from(NO) }
+    if !matches!(written, Some(Ok(()))) {
+        return ExitCode::from(NO);
+    }
+    if shell == clap_complete::Shell::Zsh {
+        say(ZSH_FIRST_TIME);
+    }
+    ExitCode::SUCCESS
 }
 
 /// Loads a config; what is wrong or worth a look goes to standard error.

@@ -4,17 +4,24 @@ use std::process::ExitCode;
 
 use super::control::{Control, Trouble};
 use super::words::{ControlFlags, OrderFlags};
-use super::{complain, say};
+use super::{NO, complain, say};
 use crate::admin::status::Mode;
 use crate::admin::{Effect, Kind, Left, OrderRequest, ReleaseRequest};
 use crate::health::{Word, whole_seconds};
 use crate::plan::Whom;
 
+/// So many members of a pool are named.
+const MOST_NAMED: usize = 8;
+
 pub(super) fn order(flags: &OrderFlags, word: Word, yes: bool) -> ExitCode {
+    let reason = match &flags.reason {
+        Some(reason) if !flags.dry_run => reason,
+        _ => return preview(&flags.control, &flags.member, Some(word), yes),
+    };
     let request = OrderRequest {
         member: flags.member.to_string(),
         order: word,
-        reason: flags.reason.to_string(),
+        reason: reason.to_string(),
         seconds: flags.lasts.map(whole_seconds),
         yes,
     };
@@ -25,10 +32,32 @@ pub(super) fn order(flags: &OrderFlags, word: Word, yes: bool) -> ExitCode {
     }
 }
 
-pub(super) fn release(flags: &ControlFlags, member: &Whom) -> ExitCode {
+pub(super) fn release(flags: &ControlFlags, member: &Whom, dry_run: bool) -> ExitCode {
+    if dry_run {
+        return preview(flags, member, None, false);
+    }
     let request = ReleaseRequest { member: member.to_string() };
     match Control::find(flags).and_then(|control| control.post("/v1/release", &request)) {
         Ok(effect) => tell("released", &effect),
+        Err(trouble) => trouble.tell(),
+    }
+}
+
+/// What an order would do, or a release; the exit code is that of the order.
+fn preview(flags: &ControlFlags, member: &Whom, word: Option<Word>, yes: bool) -> ExitCode {
+    let member = member.to_string();
+    let mut query = vec![("member", member.as_str())];
+    query.extend(word.map(|word| ("order", word.as_str())));
+    match Control::find(flags).and_then(|control| control.get::<Effect>("/v1/preview", &query)) {
+        Ok(effect) => {
+            let done = word.map_or("released", Word::participle);
+            tell(&format!("would be {done}"), &effect);
+            let is_refused = effect.pools.iter().any(|left| left.bares) && !yes;
+            if is_refused {
+                complain("onstage: too few would be live: that takes `--yes`");
+            }
+            if is_refused { ExitCode::from(NO) } else { ExitCode::SUCCESS }
+        }
         Err(trouble) => trouble.tell(),
     }
 }
@@ -51,7 +80,18 @@ fn left_of(left: &Left) -> String {
         Mode::Live => "",
         Mode::FailingOpen => ", which is too few: it fails open",
     };
-    format!("{} {}: {} of {} live{mode}", left.pool, left.record_type, left.live, left.members)
+    let Left { pool, record_type, live, members, answered, .. } = left;
+    format!("{pool} {record_type}: {live} of {members} live{mode}; answered: {}", named(answered))
+}
+
+/// Some of them, where they are many.
+fn named(members: &[String]) -> String {
+    let shown = members.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match members.len().checked_sub(MOST_NAMED) {
+        _ if members.is_empty() => "nobody".to_owned(),
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
 }
 
 fn refuse(trouble: &Trouble) -> ExitCode {

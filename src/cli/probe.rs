@@ -1,119 +1,134 @@
-//! `onstage probe`
+//! `onstage probe`: the running server asks, and what it finds counts; where there is none, or `--here` is said, this process
+//! asks, as the config has it, and it counts for nothing. Why: `docs/design/probe-now.md`.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::HashSet;
 use std::process::ExitCode;
 
-use super::text::verdict;
+use super::control::{Control, Trouble};
+use super::explain::added_up;
+use super::text::{latency, verdict};
+use super::words::ControlFlags;
 use super::{CONFIG, NO, USAGE, complain, loaded, runtime, say};
-use crate::health::{Standing, Verdict};
-use crate::plan::{Condition, MemberId, Plan};
-use crate::probe::{Finding, schedule::Ask};
-use crate::units::ProbeId;
+use crate::admin::probed::{Found, Judged, Probed, Question, Step, judged, questions};
+use crate::admin::{Kind, ProbeRequest};
+use crate::health::Verdict;
+use crate::plan::{Plan, Whom};
+use crate::probe::schedule::Ask;
 
-pub(super) fn run(path: &Path, what: Option<&str>) -> ExitCode {
-    let loaded = match loaded(path) {
+pub(super) fn run(flags: &ControlFlags, here: bool, whom: Option<&Whom>) -> ExitCode {
+    if here {
+        return ask_here(flags, whom);
+    }
+    match ask_there(flags, whom) {
+        Ok(probed) => tell(&probed),
+        Err(trouble @ (Trouble::NoServer(_) | Trouble::NoSocket(_))) if flags.socket.is_none() => {
+            complain(&format!("onstage: {trouble}"));
+            complain("onstage: this process asks instead, and what it finds counts for nothing");
+            ask_here(flags, whom)
+        }
+        Err(trouble) => {
+            let code = trouble.tell();
+            if is_for_here(&trouble) {
+                complain("onstage: `--here` asks whom the config on disk names, from this process");
+            }
+            code
+        }
+    }
+}
+
+/// Whether this process could ask all the same.
+fn is_for_here(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Refused(refused) => refused.kind == Kind::NoSuchMember,
+        trouble => matches!(trouble, Trouble::Forbidden(_)),
+    }
+}
+
+/// The running server asks.
+fn ask_there(flags: &ControlFlags, whom: Option<&Whom>) -> Result<Probed, Trouble> {
+    let request = ProbeRequest { member: whom.map(ToString::to_string) };
+    Control::find(flags)?.post("/v1/probes", &request)
+}
+
+/// Tells what the server was told.
+fn tell(Probed { findings, late, members }: &Probed) -> ExitCode {
+    for found in findings {
+        tell_found(found);
+    }
+    for question in late {
+        say(&asked(question));
+        say("  no answer in time; it counts when it comes");
+    }
+    tell_judged(members, findings.len() + late.len())
+}
+
+/// This process asks, one after another, and tells each at once.
+fn ask_here(flags: &ControlFlags, whom: Option<&Whom>) -> ExitCode {
+    let loaded = match loaded(&flags.config.path) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let wanted = wanted(&loaded.plan, what);
+    let wanted = loaded.plan.wanted(whom);
     if wanted.is_empty() {
-        let what = what.unwrap_or_default();
-        let near = what.parse().map(|whom| loaded.plan.near(&whom)).unwrap_or_default();
-        complain(&format!("onstage: there is no pool and no member `{what}`{near}"));
-        return ExitCode::from(if what.is_empty() { CONFIG } else { USAGE });
+        return nobody(&loaded.plan, whom);
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(code) => return code,
     };
-    let mut verdicts: BTreeMap<ProbeId, Verdict> = BTreeMap::new();
-    let mut all_pass = true;
-    for Wanted { label, condition } in wanted {
-        for id in condition.probes() {
-            verdicts.entry(id).or_insert_with(|| {
-                let finding = runtime.block_on(loaded.network.ask(id));
-                tell(&loaded.plan, label, id, &finding);
-                finding.verdict
-            });
+    let (mut asked, mut passing) = (0, HashSet::new());
+    for (id, question) in questions(&loaded.plan, &wanted) {
+        asked += 1;
+        let finding = runtime.block_on(loaded.network.ask(id));
+        tell_found(&Found::new(question, &finding, None));
+        if finding.verdict == Verdict::Pass {
+            passing.insert(id);
         }
-        let passes = passes(&condition, &verdicts);
-        if !matches!(condition, Condition::Probe(_)) {
-            say(&format!("{label}: {}, all in all", if passes { "pass" } else { "fail" }));
-        }
-        all_pass &= passes;
     }
-    if all_pass { ExitCode::SUCCESS } else { ExitCode::from(NO) }
+    let judged = wanted.iter().map(|wanted| judged(&loaded.plan, wanted, &|id| passing.contains(&id)));
+    tell_judged(&judged.collect::<Vec<_>>(), asked)
 }
 
-/// What is asked of a member, and what it has to come to.
-struct Wanted<'p> {
-    label: &'p str,
-    condition: Condition,
-}
-
-/// What is meant of each member: all of it, or what is asked of one of its addresses. A pool is named as a whole, members as
-/// in orders.
-fn wanted<'p>(plan: &'p Plan, what: Option<&str>) -> Vec<Wanted<'p>> {
-    let what = what.map(|what| what.trim_end_matches('.'));
-    let is_pool = |id: MemberId| what.is_none_or(|what| plan.pools[id.pool.index()].name.to_string() == what);
-    let named: Vec<MemberId> = match what.and_then(|what| what.parse().ok()) {
-        Some(whom) => plan.members(&whom),
-        None => Vec::new(),
+/// Why nobody is asked.
+fn nobody(plan: &Plan, whom: Option<&Whom>) -> ExitCode {
+    let Some(whom) = whom else {
+        complain("onstage: the config has no pool: nobody is probed");
+        return ExitCode::from(CONFIG);
     };
-    let mut found: Vec<Wanted<'p>> = Vec::new();
-    for (id, member) in plan.member_ids().filter(|&(id, _)| is_pool(id) || named.contains(&id)) {
-        let of_address = |probe: ProbeId| what.is_some_and(|what| is_at(plan, probe, what));
-        let some = meant(&member.condition, &of_address);
-        let meant = if is_pool(id) || some.is_empty() { vec![member.condition.clone()] } else { some };
-        for condition in meant {
-            if found.iter().all(|seen| seen.condition != condition) {
-                found.push(Wanted { label: &member.label, condition });
-            }
+    complain(&format!("onstage: there is no pool and no member `{whom}`{}", plan.near(whom)));
+    ExitCode::from(USAGE)
+}
+
+fn asked(Question { label, target, server_name, check }: &Question) -> String {
+    let alias = if server_name.is_empty() { String::new() } else { format!(" as {server_name}") };
+    format!("{label}: {target}{alias}, check {check}")
+}
+
+fn tell_found(found: &Found) {
+    say(&asked(&found.question));
+    for Step { name, seen, took_ms } in &found.steps {
+        say(&format!("  {name:<8} {:>10}  {seen}", latency(*took_ms)));
+    }
+    let verdict = verdict(found.reason.as_deref(), found.leaving, found.detail.as_deref());
+    let so_far = found.so_far.as_ref().map(added_up);
+    let more = [
+        ("load", &found.load),
+        ("version", &found.version),
+        ("verdict", &Some(verdict)),
+        ("so far", &so_far),
+    ];
+    for (name, text) in more {
+        if let Some(text) = text {
+            say(&format!("  {name:<8} {text}"));
         }
     }
-    found
 }
 
-/// Whether a probe goes to the address, or the address and port, that was named.
-fn is_at(plan: &Plan, probe: ProbeId, what: &str) -> bool {
-    let (target, address) = (plan.probes[probe.index()].target, what.split('@').next().unwrap_or(what));
-    address == target.to_string() || address == target.ip().to_string()
-}
-
-/// The largest parts of a condition all of whose probes are meant.
-fn meant(condition: &Condition, probe: &impl Fn(ProbeId) -> bool) -> Vec<Condition> {
-    match condition {
-        whole if whole.probes().into_iter().all(probe) => vec![whole.clone()],
-        Condition::Probe(_) => Vec::new(),
-        Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().flat_map(|part| meant(part, probe)).collect()
-        }
+/// A line for each, where more is asked than they are; whether all pass.
+fn tell_judged(members: &[Judged], asked: usize) -> ExitCode {
+    let adding_up = if asked > members.len() { members } else { &[] };
+    for Judged { label, passes, .. } in adding_up {
+        say(&format!("{label}: {}, all in all", if *passes { "pass" } else { "fail" }));
     }
-}
-
-/// Whether what was found is enough for this member.
-fn passes(condition: &Condition, verdicts: &BTreeMap<ProbeId, Verdict>) -> bool {
-    let standing = condition.standing(&|id| match verdicts.get(&id) {
-        Some(Verdict::Pass) => Standing::LIVE,
-        _ => Standing::Down,
-    });
-    standing.is_live()
-}
-
-fn tell(plan: &Plan, label: &str, id: ProbeId, finding: &Finding) {
-    let probe = &plan.probes[id.index()];
-    let alias =
-        if probe.server_name.is_empty() { String::new() } else { format!(" as {}", probe.server_name) };
-    say(&format!("{label}: {}{alias}, check {}", probe.target, probe.check.name));
-    for step in &finding.steps {
-        say(&format!("  {step}"));
-    }
-    if let Some(load) = &finding.told.load {
-        say(&format!("  {:<8} {load}", "load"));
-    }
-    if let Some(version) = &finding.told.version {
-        say(&format!("  {:<8} {version}", "version"));
-    }
-    say(&format!("  {:<8} {}", "verdict", verdict(finding)));
+    if members.iter().all(|judged| judged.passes) { ExitCode::SUCCESS } else { ExitCode::from(NO) }
 }

@@ -11,8 +11,10 @@
 //!
 //! `*` is who is answered.
 
-use super::text::{Ink, WIDTH, columns, latency, named, paint, stretch, wrapped};
-use crate::admin::status::{Member, Mode, Observed, OnDisk, Order, Pool, Server, Status, Zone};
+use super::text::{Ink, WIDTH, columns, latency, listed, named, paint, stretch, wrapped};
+use crate::admin::status::{
+    Certificate, Member, Mode, Observed, OnDisk, Order, Pool, SOON, Server, Status, Zone,
+};
 use crate::report::Colour;
 use crate::units::Date;
 
@@ -66,6 +68,10 @@ fn warnings(server: &Server) -> Vec<String> {
     if prober.stale > 0 {
         warnings.push(format!("{} of {} probes are stale: the prober stalls.", prober.stale, prober.probes));
     }
+    for Certificate { file, expires } in &server.certificates {
+        warnings
+            .extend(expiring(*expires, server.now).map(|when| format!("The certificate `{file}` {when}.")));
+    }
     if let Some(trouble) = &server.state_trouble {
         warnings.push(format!("A restart would not know of the newest orders and health: {trouble}"));
     }
@@ -92,7 +98,7 @@ fn title(pool: &Pool, colour: Colour) -> Vec<String> {
     let queries = if pool.queries == 0 { String::new() } else { format!(", {} queries", pool.queries) };
     let Pool { name, record_type, ttl, .. } = pool;
     let text = format!("{name} {record_type}: {mode}, {settled}, TTL {ttl} s{queries}{versions}");
-    wrapped(&text, 0).iter().map(|line| paint(line, ink, colour)).collect()
+    listed(&text).iter().map(|line| paint(line, ink, colour)).collect()
 }
 
 /// What people call it, and its record where that is something else and there is room.
@@ -155,7 +161,18 @@ fn notes(member: &Member) -> Vec<String> {
 /// What needs sentences.
 fn below(member: &Member, now: u32) -> Vec<String> {
     let detail = member.detail.iter().cloned();
+    let expires = member.certificate_expires.and_then(|expires| expiring(expires, now));
+    let detail = detail.chain(expires.map(|when| format!("its certificate {when}")));
     detail.chain(member.order.iter().map(|order| ordered(order, now))).collect()
+}
+
+/// When a certificate expires, if that is soon.
+pub(super) fn expiring(expires: u32, now: u32) -> Option<String> {
+    match expires.checked_sub(now) {
+        Some(left) if left > SOON => None,
+        Some(left) => Some(format!("expires in {}", stretch(left))),
+        None => Some(format!("expired {} ago", stretch(now - expires))),
+    }
 }
 
 /// An order, in a sentence.

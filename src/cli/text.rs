@@ -1,8 +1,6 @@
 //! Text for a terminal of 80 columns: lines that are broken between words, colours, stretches of time.
 
 use crate::admin::status::Member;
-use crate::health::Verdict;
-use crate::probe::Finding;
 use crate::report::Colour;
 
 /// How wide a line may be.
@@ -31,20 +29,30 @@ pub(super) fn paint(text: &str, ink: Ink, colour: Colour) -> String {
 
 /// `text` on lines of at most [`WIDTH`], where its words let them be; each begins with `indent` spaces.
 pub(super) fn wrapped(text: &str, indent: usize) -> Vec<String> {
-    let room = WIDTH - indent;
+    let lines = filled(text.split_whitespace(), WIDTH - indent).into_iter();
+    lines.map(|line| format!("{:indent$}{line}", "")).collect()
+}
+
+/// The same for a list: it is broken after commas alone.
+pub(super) fn listed(text: &str) -> Vec<String> {
+    filled(text.split_inclusive(", ").map(str::trim_end), WIDTH)
+}
+
+/// Lines of pieces that stay whole, a space between two of them.
+fn filled<'t>(pieces: impl Iterator<Item = &'t str>, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() && columns(&line) + 1 + columns(word) > room {
+    for piece in pieces {
+        if !line.is_empty() && columns(&line) + 1 + columns(piece) > room {
             lines.push(std::mem::take(&mut line));
         }
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(word);
+        line.push_str(piece);
     }
     lines.push(line);
-    lines.into_iter().map(|line| format!("{:indent$}{line}", "")).collect()
+    lines
 }
 
 /// How many columns it takes, where each character takes one.
@@ -71,12 +79,13 @@ pub(super) fn named(member: &Member) -> String {
     }
 }
 
-/// A verdict, and what was seen.
-pub(super) fn verdict(finding: &Finding) -> String {
-    match finding.verdict {
-        Verdict::Pass => "pass".to_owned(),
-        Verdict::Fail(reason) => format!("fail: {reason}: {}", finding.detail),
-        Verdict::Leaving(reason) => format!("leaving: {reason}: {}", finding.detail),
+/// A verdict, and what was seen, if that is known.
+pub(super) fn verdict(reason: Option<&str>, leaving: bool, seen: Option<&str>) -> String {
+    let seen = seen.map(|seen| format!(": {seen}")).unwrap_or_default();
+    match (reason, leaving) {
+        (None, _) => "pass".to_owned(),
+        (Some(reason), true) => format!("leaving: {reason}{seen}"),
+        (Some(reason), false) => format!("fail: {reason}{seen}"),
     }
 }
 
@@ -97,6 +106,8 @@ mod tests {
             lines.len() == 2 && lines.iter().all(|line| line.len() <= WIDTH && line.starts_with("    word"))
         );
         assert_eq!(wrapped(&"x".repeat(100), 2)[0].len(), 102, "a word stays whole");
+        let list = format!("{}, TTL 5 s, settled", "x".repeat(WIDTH - 4));
+        assert_eq!(listed(&list)[1], "TTL 5 s, settled", "and so does what stands between commas");
     }
 
     #[test]

@@ -51,13 +51,17 @@ pub(super) enum Command {
         #[arg(long)]
         defaults: bool,
     },
-    /// Probe once and tell each step: connect, TLS, reply, verdict
+    /// Have the running server probe now, and tell each step: connect, TLS, reply, verdict, which counts as any other does.
+    /// Where no server runs, this process probes, as with `--here`
     Probe {
         #[command(flatten)]
-        config: ConfigFlag,
-        /// The pool (its name) or the member (its address, target or label) to probe; all of them if left out
+        control: ControlFlags,
+        /// Probe from this process instead, whom the config on disk names: it counts for nothing, and asks no server
+        #[arg(long, conflicts_with = "socket")]
+        here: bool,
+        /// The pool (its name) or the member (an address, a label, a target; `…@POOL` in one pool); all of them if left out
         #[arg(value_name = "POOL or MEMBER", add = ArgValueCompleter::new(complete::pools_and_members))]
-        what: Option<String>,
+        what: Option<Whom>,
     },
     /// Show the running server: pools, and how each member is
     Status {
@@ -88,7 +92,7 @@ pub(super) enum Command {
     Drain {
         #[command(flatten)]
         order: OrderFlags,
-        /// Also where it leaves a pool nobody who can serve
+        /// Also where it leaves a pool too few who can serve
         #[arg(long)]
         yes: bool,
     },
@@ -104,6 +108,9 @@ pub(super) enum Command {
         /// The member: an address, a label, a target; `…@POOL` in one pool
         #[arg(value_name = "MEMBER", add = ArgValueCompleter::new(complete::members))]
         member: Whom,
+        /// Only tell what it would do
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Have the running server read its config and zones anew: all of it, or nothing changes
     Reload {
@@ -171,8 +178,11 @@ pub(super) struct OrderFlags {
     #[arg(long = "for", value_name = "TIME", value_parser = lasts)]
     pub(super) lasts: Option<Duration>,
     /// What for; everybody who looks is shown it
-    #[arg(long, value_name = "WHY")]
-    pub(super) reason: Remark,
+    #[arg(long, value_name = "WHY", required_unless_present = "dry_run")]
+    pub(super) reason: Option<Remark>,
+    /// Only tell what it would do: who would be answered, and whether that takes `--yes`
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 fn lasts(text: &str) -> Result<Duration, String> {

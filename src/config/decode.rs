@@ -203,9 +203,7 @@ impl<'a> Decoder<'a> {
             },
             DeValue::Boolean(value) => visitor.visit_bool(*value),
             DeValue::Datetime(_) => Err(Misfit::custom("a date is not expected here")),
-            DeValue::Array(items) => {
-                visitor.visit_seq(Items { items: items.iter().collect(), pass: self.pass })
-            }
+            DeValue::Array(items) => visitor.visit_seq(Items { rest: items.iter(), pass: self.pass }),
             DeValue::Table(table) => visitor.visit_map(self.entries(table, None)),
         }
     }
@@ -220,8 +218,8 @@ impl<'a> Decoder<'a> {
                 _ => entries.push((key, value)),
             }
         }
-        entries.sort_by_key(|(key, _)| std::cmp::Reverse(key.span().start)); // taken from the end
-        Entries { rest: entries, value: None, pass: self.pass }
+        entries.sort_by_key(|(key, _)| key.span().start);
+        Entries { rest: entries.into_iter(), value: None, pass: self.pass }
     }
 
     /// A missing key is no news where its value was there and did not fit.
@@ -298,7 +296,7 @@ impl IntoDeserializer<'_, Misfit> for Decoder<'_> {
 
 /// The items of an array, those that do not fit left out.
 struct Items<'a> {
-    items: std::collections::VecDeque<&'a Spanned<DeValue<'a>>>,
+    rest: std::slice::Iter<'a, Spanned<DeValue<'a>>>,
     pass: &'a Pass,
 }
 
@@ -306,19 +304,15 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Misfit;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
-        while let Some(value) = self.items.pop_front() {
-            if !self.pass.is_unfit(value) {
-                let item = seed.deserialize(Decoder { value, pass: self.pass });
-                return item.map(Some).map_err(|e| e.at(value));
-            }
-        }
-        Ok(None)
+        let Some(value) = self.rest.find(|value| !self.pass.is_unfit(value)) else { return Ok(None) };
+        let item = seed.deserialize(Decoder { value, pass: self.pass });
+        item.map(Some).map_err(|e| e.at(value))
     }
 }
 
-/// The entries of a table, last first.
+/// The entries of a table, in the order of the file.
 struct Entries<'a> {
-    rest: Vec<(&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)>,
+    rest: std::vec::IntoIter<(&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)>,
     value: Option<&'a Spanned<DeValue<'a>>>,
     pass: &'a Pass,
 }
@@ -327,7 +321,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = Misfit;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
-        let Some((key, value)) = self.rest.pop() else { return Ok(None) };
+        let Some((key, value)) = self.rest.next() else { return Ok(None) };
         self.value = Some(value);
         seed.deserialize(Key(key)).map(Some).map_err(|e| e.at_key(key))
     }

@@ -18,6 +18,7 @@ mod settings;
 mod settle;
 mod shown;
 mod token;
+mod validity;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub use settings::{
 };
 pub use shown::{Shown, Watched};
 pub use token::{BadToken, Token};
+pub use validity::valid_until;
 
 /// Reads the config at `path`. `None` where `report` has got an error; every problem is in it.
 pub fn read(path: &Path, sources: &mut Sources<'_>, report: &mut Report) -> Option<Config> {

@@ -8,7 +8,7 @@ use rustls::client::ResolvesClientCert;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::{Credentials, Identity};
+use super::{Credentials, Identity, valid_until};
 
 /// What is shown from now on; clones are the same. Connections that are open stay as they are.
 #[derive(Debug, Clone)]
@@ -32,6 +32,11 @@ impl Shown {
     /// Whether this is what is shown.
     pub fn is(&self, identity: &Identity) -> bool {
         self.0.load().cert == identity.0.cert
+    }
+
+    /// When what is shown expires, in seconds of Unix time.
+    pub fn valid_until(&self) -> Option<u32> {
+        valid_until(&self.0.load().cert)
     }
 
     /// Shows from the next connection on what another one shows now.

@@ -33,6 +33,9 @@ impl Serialize for Pause {
     }
 }
 
+/// The longest that anything may last: added to any moment, it is still a moment. A hundred years.
+const LONGEST: Duration = Duration::from_secs(100 * 31_557_600);
+
 /// A duration, or none at all: `"0s"`, `"5m"`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -42,8 +45,9 @@ impl TryFrom<String> for Stretch {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let stretch = humantime::parse_duration(&text);
-        stretch.map(Self).map_err(|e| format!("`{text}` is no duration: {e}"))
+        let stretch =
+            humantime::parse_duration(&text).map_err(|e| format!("`{text}` is no duration: {e}"))?;
+        if stretch <= LONGEST { Ok(Self(stretch)) } else { Err(format!("`{text}` is more than 100 years")) }
     }
 }
 

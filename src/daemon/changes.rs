@@ -6,9 +6,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::marks::Marks;
-use crate::config::Check;
+use crate::config::{Admin, Check, Token};
+use crate::name::Name;
 use crate::plan::{Condition, Plan};
-use crate::serve::{Protocol, places};
+use crate::serve::places;
 
 /// So many of a kind are named.
 const MOST_NAMED: usize = 20;
@@ -16,7 +17,7 @@ const MOST_NAMED: usize = 20;
 /// What is not as it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
-    /// Addresses and the way to ask there.
+    /// Addresses and the way to ask there; the doors of administrators among them.
     pub addresses: Difference,
     /// Zones, by name.
     pub zones: Difference,
@@ -92,12 +93,17 @@ impl Difference {
     }
 }
 
-fn addresses(plan: &Plan) -> BTreeMap<String, Protocol> {
+/// Who may come in at an address of administrators: by which names, and with which token.
+type Gate<'p> = (&'p [Name], Option<&'p Token>);
+
+fn addresses(plan: &Plan) -> BTreeMap<String, Option<Gate<'_>>> {
     let places = places(&plan.server.listen, plan.server.tls.as_ref());
-    places
-        .into_iter()
-        .map(|place| (format!("{} ({})", place.addr, place.protocol.as_str()), place.protocol))
-        .collect()
+    let places = places.iter().map(|place| (format!("{} ({})", place.addr, place.protocol.as_str()), None));
+    let Admin { socket, http, names, .. } = &plan.admin;
+    let socket = socket.iter().map(|path| (format!("{} (socket)", path.display()), None));
+    let gate = (&names[..], plan.token.as_deref());
+    let http = http.iter().map(|addr| (format!("{addr} (http)"), Some(gate)));
+    places.chain(socket).chain(http).collect()
 }
 
 fn pools(plan: &Plan) -> BTreeMap<String, String> {

@@ -86,7 +86,7 @@ impl fmt::Debug for Succession {
 /// # Errors
 /// The system has no thread or no timers for it.
 pub(super) fn start(
-    direction: Direction,
+    mut direction: Direction,
     schedule: Schedule,
     keeper: Keeper,
     stop: CancellationToken,
@@ -95,6 +95,7 @@ pub(super) fn start(
     let (ended, end) = oneshot::channel();
     let day = async move {
         let keeper = tokio::spawn(keeper.keep(direction.states()));
+        direction.attend(schedule.bells());
         Day { direction, schedule, keeper, stop }.pass().await;
         let _ = ended.send(());
     };
@@ -131,6 +132,7 @@ impl Day {
         let Succession { heir, events, answers, launch, done } = succession;
         self.direction.succeed(heir, events, answers);
         let before = std::mem::replace(&mut self.schedule, launch(&self.direction.observed()));
+        self.direction.attend(self.schedule.bells());
         tokio::spawn(before.stop());
         let _ = done.send(());
     }

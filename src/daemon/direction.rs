@@ -24,7 +24,7 @@ use super::pulse::Beat;
 use super::steering::Command;
 use super::{WAITING_VERDICTS, cookies};
 use crate::health::Observed;
-use crate::probe::schedule::Event;
+use crate::probe::schedule::{Bells, Event};
 
 /// How long cookies are made with one secret, where no file says otherwise.
 const SECRET_LIFE: Duration = Duration::from_secs(86_400);
@@ -67,6 +67,8 @@ pub struct Direction {
     director: Director,
     clock: Clock,
     inbox: Inbox,
+    /// What has members asked now.
+    bells: Bells,
     views: watch::Receiver<Vec<Observed>>,
     states: watch::Sender<Edition>,
     /// Nothing is published before.
@@ -101,12 +103,18 @@ impl Direction {
             director,
             clock,
             inbox,
+            bells: Bells::default(),
             next_publication: now,
             next_state: now,
             publications: 0,
             kept: Kept::Same,
             next_secret: now,
         }
+    }
+
+    /// From now on these have members asked whose verdicts come in.
+    pub fn attend(&mut self, bells: Bells) {
+        self.bells = bells;
     }
 
     /// What the next run should know: news when it is time to keep it.
@@ -166,7 +174,7 @@ impl Direction {
 
     fn carry_out(&mut self, command: Command) {
         let next = self.states.borrow().number + 1;
-        let kept = command.carry_out(&mut self.director, next, self.clock.now());
+        let kept = command.carry_out(&mut self.director, &self.bells, next, self.clock.now());
         self.note(kept);
     }
 
@@ -264,8 +272,9 @@ impl Direction {
 /// Takes one event in, and tells the probe when to ask again; what follows is to be published.
 pub(super) fn take(director: &mut Director, event: Event, clock: Clock) {
     match event {
-        Event::Found { probe, finding, pace } => {
+        Event::Found { probe, finding, ring, pace } => {
             let _ = pace.send(director.take(probe, &finding, clock.now())); // a probe that was stopped does not care
+            director.answer(probe, ring, finding);
         }
         Event::Overdue { probe } => director.expect(probe, clock.now()),
     }

@@ -2,9 +2,10 @@
 //! is added here.
 
 use std::fs;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -14,10 +15,11 @@ use tracing::info;
 use super::clock::unix_now;
 use super::director::{Effect, Refusal, View};
 use super::steering::{Durable, Steering, SteeringError};
-use super::works::{Works, lock};
+use super::works::Works;
 use crate::admin::journal::Journal;
 use crate::admin::metrics::Counters;
-use crate::admin::status::{Config, Listen, OnDisk, Server, Status};
+use crate::admin::probed::Probed;
+use crate::admin::status::{Certificate, Config, Listen, OnDisk, Server, Status};
 use crate::admin::{self, Kind, Refused, Reloaded, Running};
 use crate::health::{Consent, Draft, Remark, Word};
 use crate::plan::{Origin, Whom};
@@ -35,6 +37,8 @@ pub(super) struct Face {
     ledger: Ledger,
     works: Weak<Works>,
     look: Mutex<Option<Look>>,
+    /// What was shown when it could be seen last: while the server is changed, it cannot.
+    certificates: Mutex<Vec<Certificate>>,
 }
 
 /// Where it is counted.
@@ -61,6 +65,7 @@ impl Face {
             ledger: works.ledger.clone(),
             works: Arc::downgrade(works),
             look: Mutex::default(),
+            certificates: Mutex::default(),
         }
     }
 
@@ -68,6 +73,14 @@ impl Face {
         let addrs = self.works.upgrade().map(|works| works.addrs()).unwrap_or_default();
         let Addresses { plain, dot, doh, doq } = addrs;
         Listen { plain, dot, doh, doq }
+    }
+
+    fn certificates(&self) -> Vec<Certificate> {
+        let mut seen = self.certificates.lock();
+        if let Some(running) = self.works.upgrade().as_ref().and_then(|works| works.running.try_lock().ok()) {
+            *seen = running.renewal.certificates();
+        }
+        seen.clone()
     }
 
     fn works(&self) -> Result<Arc<Works>, Refused> {
@@ -91,12 +104,13 @@ impl Face {
             prober: view.prober.clone(),
             state_trouble: self.steering.trouble(),
             queries: counts.into(),
+            certificates: self.certificates(),
         }
     }
 
     /// What the files say now, or said a moment ago.
     async fn on_disk(&self, origin: &Arc<Origin>) -> OnDisk {
-        let last = lock(&self.look).clone();
+        let last = self.look.lock().clone();
         if let Some(last) = last.filter(|last| last.at.elapsed() < LOOK && Arc::ptr_eq(&last.origin, origin))
         {
             return last.seen;
@@ -104,7 +118,7 @@ impl Face {
         let read = Arc::clone(origin);
         let seen = spawn_blocking(move || compare(&read)).await.unwrap_or(OnDisk::Unreadable);
         let look = Look { at: Instant::now(), origin: Arc::clone(origin), seen };
-        *lock(&self.look) = Some(look);
+        *self.look.lock() = Some(look);
         seen
     }
 }
@@ -123,6 +137,11 @@ impl Running for Face {
 
     fn counters(&self) -> Counters {
         Counters { queries: self.ledger.queries.read(), entries: self.ledger.journal.entries() }
+    }
+
+    async fn probe(&self, whom: Option<Whom>, who: Remark) -> Result<Probed, Refused> {
+        info!(%who, whom = whom.as_ref().map(tracing::field::display), "asked to probe now");
+        Ok(self.steering.probe(whom).await?)
     }
 
     async fn preview(&self, whom: Whom, word: Option<Word>) -> Result<admin::Effect, Refused> {
@@ -179,6 +198,8 @@ fn told(effect: Effect, warning: Option<String>) -> admin::Effect {
         members: left.members,
         live: left.live,
         mode: left.mode,
+        answered: left.answered,
+        bares: left.is_bared,
     });
     admin::Effect { members: effect.members, pools: left.collect(), warning }
 }

@@ -17,7 +17,8 @@ use super::marks::marks;
 use super::passing::{
     Answer, Estate, Hello, Last, Left, Line, PROTOCOL, PassingError, Purpose, Ready, Serving,
 };
-use super::works::{Gone, Works, lock};
+use super::works::{Gone, Works};
+use crate::admin::Entrance;
 use crate::serve::{Bound, Place, Servers};
 
 /// How long a word may take that needs no thinking.
@@ -78,10 +79,10 @@ impl Works {
         line.hand(&things.iter().map(Thing::socket).collect::<Vec<_>>(), SHORTLY).await?;
         drop(things);
         let Ready {} = line.hear(hello.patience.saturating_add(SHORTLY).min(LONGEST)).await?;
-        servers.hold_back();
+        servers.hold_back().await;
         let outcome = self.hold(line, servers).await.inspect_err(|_| servers.go_on())?;
         let _ = outcome.send(Outcome::Taken);
-        lock(&self.keys).leave();
+        self.entrance.lock().iter().for_each(Entrance::leave);
         self.close_doors().await;
         let servers = running.servers.take().ok_or(HandoverError::Stopping)?;
         let counts = servers.stop().await;
@@ -109,12 +110,12 @@ impl Works {
     fn things(&self, servers: &Servers) -> io::Result<Vec<Thing>> {
         let mut things: Vec<Thing> =
             servers.sockets()?.apart().into_iter().map(|(place, socket)| Thing::Dns(place, socket)).collect();
-        let keys = lock(&self.keys);
-        if let Some((path, listener)) = &keys.control {
-            things.push(Thing::Control(path.clone(), listener.try_clone()?));
+        let entrance = self.entrance.lock();
+        if let Some((path, listener)) = entrance.as_ref().and_then(Entrance::control) {
+            things.push(Thing::Control(path.to_owned(), listener.try_clone()?));
         }
-        if let Some((addr, listener)) = &keys.http {
-            things.push(Thing::Http(*addr, listener.try_clone()?));
+        if let Some((addr, listener)) = entrance.as_ref().and_then(Entrance::http) {
+            things.push(Thing::Http(addr, listener.try_clone()?));
         }
         Ok(things)
     }

@@ -24,9 +24,9 @@ use super::director::{Heir, Legacy};
 use super::load::{Reading, load};
 use super::marks::{Marks, marks, same};
 use super::start::workers;
-use super::works::{Gone, Running, Works, lock, post_guards};
+use super::works::{Gone, Running, Works, post_guards};
 use super::{Loaded, WAITING_VERDICTS};
-use crate::admin::{Kind, Refused, Reloaded};
+use crate::admin::{DoorError, Doors, Kind, Refused, Reloaded};
 use crate::plan::Plan;
 use crate::probe::guard::Vouch;
 use crate::probe::rehearse;
@@ -46,6 +46,9 @@ pub enum ReloadError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// Administrators could not come in.
+    #[error(transparent)]
+    Door(DoorError),
     /// The system refused something else.
     #[error("cannot reload: {0}")]
     Io(#[from] io::Error),
@@ -58,6 +61,7 @@ impl Works {
     /// Reads the files of the config anew: what they say is answered and probed from now on, if it makes sense.
     pub(super) async fn reload_files(&self) -> Result<Reloaded, Refused> {
         let reloaded = self.read_and_reload().await;
+        self.ledger.journal.reloaded(reloaded.is_ok());
         if let Err(Refused { error, .. }) = &reloaded {
             warn!("not reloaded: {error}");
         }
@@ -94,18 +98,29 @@ impl Works {
         let places = places(&plan.server.listen, plan.server.tls.as_ref());
         let sockets = serve::bind(&places, workers, &mut inherited).map_err(ReloadError::of)?;
         drop(inherited);
-        let mut restart = fixed.changed(plan);
-        restart.extend((!sockets.are_for(workers)).then_some("workers"));
+        let (sockets, surplus) = sockets.for_workers(workers);
+        let doors = self.bind_doors(plan, fixed.user.as_deref())?;
+        let restart = fixed.changed(plan);
         let old = Arc::clone(before);
         let marks_before = spawn_blocking(move || marks(&old)).await.map_err(io::Error::other)?;
         let prepared = prepare(plan, (marks_before, servers.snapshot()), ask, &known).await?;
         let closing = servers.change(sockets, &plan.server, plan.shown.as_ref())?;
-        self.closing.spawn(closing.stop());
-        *lock(&self.addrs) = servers.local_addrs();
+        self.closing.spawn(closing.stop_after(surplus));
+        *self.addrs.lock() = servers.local_addrs();
         let changes = Changes::between((before, &prepared.before), (plan, &prepared.after), restart);
         self.succeed(prepared.heir, plan, ask, &mut running).await?;
+        if let Some(entrance) = self.entrance.lock().as_mut() {
+            entrance.change(doors); // a reply to whoever came by a door that closes still finds its way
+        }
         log(&changes);
         Ok(changes)
+    }
+
+    /// Binds where administrators come in from now on, as far as that is new.
+    fn bind_doors(&self, plan: &Plan, user: Option<&str>) -> Result<Doors, ReloadError> {
+        let entrance = self.entrance.lock();
+        let entrance = entrance.as_ref().ok_or(ReloadError::Stopping)?;
+        entrance.bind(&plan.admin, plan.token.as_ref(), user).map_err(ReloadError::of_door)
     }
 
     async fn succeed(
@@ -166,7 +181,7 @@ impl From<Gone> for ReloadError {
 impl From<ReloadError> for Refused {
     fn from(e: ReloadError) -> Self {
         let kind = match &e {
-            ReloadError::Bind { .. } | ReloadError::Io(_) => Kind::Unable,
+            ReloadError::Bind { .. } | ReloadError::Door(_) | ReloadError::Io(_) => Kind::Unable,
             ReloadError::Stopping => Kind::Stopping,
         };
         Self::new(kind, format!("{e}: nothing has changed"))
@@ -174,6 +189,13 @@ impl From<ReloadError> for Refused {
 }
 
 impl ReloadError {
+    fn of_door(e: DoorError) -> Self {
+        match e {
+            DoorError::Http(source) => Self::of(source),
+            other => Self::Door(other),
+        }
+    }
+
     fn of(source: BindError) -> Self {
         let hint = match source.source.kind() {
             io::ErrorKind::PermissionDenied => {

@@ -7,13 +7,15 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use crate::admin::status::Certificate;
 use crate::config::{Identity, Watched};
 
 /// From one look at the files to the next.
@@ -26,6 +28,15 @@ pub(super) struct Renewal(Arc<[(Watched, Mutex<Watch>)]>);
 impl Renewal {
     pub(super) fn new(watched: &[Watched]) -> Self {
         Self(watched.iter().map(|watched| (watched.clone(), Mutex::default())).collect())
+    }
+
+    /// What is shown now.
+    pub(super) fn certificates(&self) -> Vec<Certificate> {
+        let shown = self.0.iter().filter_map(|(Watched { files, shown }, _)| {
+            let file = files.certificate.value.display().to_string();
+            Some(Certificate { file, expires: shown.valid_until()? })
+        });
+        shown.collect()
     }
 
     /// Looks now and then, as long as there is something to look at.
@@ -50,7 +61,7 @@ fn look(watched: &Watched, watch: &Mutex<Watch>) {
     let Watched { files, shown } = watched;
     let (certificate, key) = (files.certificate.value.display(), files.key.value.display());
     let said = Said::read(&files.certificate.value, &files.key.value, |path| std::fs::read(path));
-    let news = watch.lock().unwrap_or_else(PoisonError::into_inner).see(said);
+    let news = watch.lock().see(said);
     match news {
         Some(News::Read(identity)) if shown.is(&identity) => {}
         Some(News::Read(identity)) => {

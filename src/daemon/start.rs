@@ -111,7 +111,7 @@ impl Begun {
         let reins =
             Reins { views, stale, suspicion, changes, journal, pulse, steering, turns, direction, started };
         let works = Works::new(plan, servers, reins, watch, stop.clone());
-        Works::let_in(&works, doors)?;
+        Works::let_in(&works, doors);
         Ok(Daemon { works, _end: stop.drop_guard() })
     }
 }

@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::director::{Director, Effect, Kept, Refusal, View};
+use super::director::{Director, Effect, Inquiry, Kept, Refusal, View};
 use super::keeper::Written;
+use crate::admin::probed::Probed;
 use crate::health::{Consent, Draft, Remark, Word};
 use crate::plan::Whom;
+use crate::probe::schedule::Bells;
 use crate::units::Moment;
 
 /// How many commands may wait; who gives more waits until there is room.
@@ -54,6 +56,8 @@ pub enum Durable {
 pub(super) enum Command {
     /// To show itself.
     View(Option<Whom>, oneshot::Sender<Result<View, Refusal>>),
+    /// To have members asked now; `None`: everybody.
+    Probe(Option<Whom>, oneshot::Sender<Result<Inquiry, Refusal>>),
     /// To do something, or to say what that would do.
     Wish(Wish, oneshot::Sender<Done>),
 }
@@ -81,6 +85,16 @@ impl Steering {
     /// See [`Director::view`].
     pub async fn view(&self, whom: Option<Whom>) -> Result<View, SteeringError> {
         Ok(self.ask(|reply| Command::View(whom, reply)).await??)
+    }
+
+    /// Has a pool or members asked now, `None`: everybody; returns when they have answered, or should have. What is found
+    /// counts as any verdict does.
+    ///
+    /// # Errors
+    /// See [`Director::inquire`].
+    pub async fn probe(&self, whom: Option<Whom>) -> Result<Probed, SteeringError> {
+        let inquiry = self.ask(|reply| Command::Probe(whom, reply)).await??;
+        Ok(inquiry.end().await)
     }
 
     /// What an order would do; `None`: what a release would.
@@ -144,10 +158,14 @@ impl Steering {
 
 impl Command {
     /// Does it. `next`: the edition of the state that will have what changes. Who hung up has no reply, but its order.
-    pub(super) fn carry_out(self, director: &mut Director, next: u64, now: Moment) -> Kept {
+    pub(super) fn carry_out(self, director: &mut Director, bells: &Bells, next: u64, now: Moment) -> Kept {
         match self {
             Self::View(whom, reply) => {
                 let _ = reply.send(director.view(whom.as_ref(), now));
+                Kept::Same
+            }
+            Self::Probe(whom, reply) => {
+                let _ = reply.send(director.inquire(whom.as_ref(), bells));
                 Kept::Same
             }
             Self::Wish(wish, reply) => {
@@ -166,6 +184,7 @@ impl Command {
     pub(super) fn put_off(self, director: &Director, now: Moment) {
         match self {
             Self::View(whom, reply) => drop(reply.send(director.view(whom.as_ref(), now))),
+            Self::Probe(_, reply) => drop(reply.send(Err(Refusal::TakenOver))),
             Self::Wish(_, reply) => drop(reply.send(Err(Refusal::TakenOver))),
         }
     }

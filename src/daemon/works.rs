@@ -1,10 +1,10 @@
 //! All that works for a running server, for whoever changes it while it runs: a reload, a handover, the end.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -17,8 +17,7 @@ use super::pulse::Pulse;
 use super::renew::Renewal;
 use super::steering::Steering;
 use crate::admin::journal::Journal;
-use crate::admin::{Doors, Keys};
-use crate::config::{Admin, Token};
+use crate::admin::{Doors, Entrance};
 use crate::health::Observed;
 use crate::plan::Plan;
 use crate::probe::guard::{self, Vouch};
@@ -41,15 +40,12 @@ pub(super) struct Works {
     /// One change at a time.
     pub(super) running: tokio::sync::Mutex<Running>,
     pub(super) addrs: Mutex<Addresses>,
-    pub(super) keys: Mutex<Keys>,
+    /// Where administrators come in; `None`: nowhere any more.
+    pub(super) entrance: Mutex<Option<Entrance<Face>>>,
     /// Hears of the end of the director's thread.
     direction: Mutex<Option<oneshot::Receiver<()>>>,
     /// Doors that are not wanted any more, and answer what has arrived.
     pub(super) closing: TaskTracker,
-    /// Who lets administrators in.
-    porters: TaskTracker,
-    /// Administrators are not let in any more.
-    pub(super) admin: CancellationToken,
     /// Another process serves in its place.
     pub(super) succeeded: CancellationToken,
     pub(super) stop: CancellationToken,
@@ -70,10 +66,8 @@ pub(super) struct Running {
 /// Settings that were put into effect at the start, and cannot be again.
 #[derive(Debug)]
 pub(super) struct Fixed {
-    user: Option<String>,
+    pub(super) user: Option<String>,
     state_dir: PathBuf,
-    admin: Admin,
-    token: Option<Arc<Token>>,
 }
 
 /// The ways to the director and from it.
@@ -127,33 +121,29 @@ impl Works {
             turns,
             running: tokio::sync::Mutex::new(running),
             addrs,
-            keys: Mutex::default(),
+            entrance: Mutex::default(),
             direction: Mutex::new(Some(direction)),
             closing: TaskTracker::new(),
-            porters: TaskTracker::new(),
-            admin: stop.child_token(),
             succeeded: CancellationToken::new(),
             stop,
         })
     }
 
     /// Lets administrators in.
-    ///
-    /// # Errors
-    /// A socket cannot be handed to the runtime, or there are no descriptors.
-    pub(super) fn let_in(works: &Arc<Self>, doors: Doors) -> io::Result<()> {
-        *lock(&works.keys) = doors.keys()?;
-        doors.open(&Arc::new(Face::new(works)), &works.admin, &works.porters)
+    pub(super) fn let_in(works: &Arc<Self>, doors: Doors) {
+        let mut entrance = Entrance::new(Arc::new(Face::new(works)), &works.stop.child_token());
+        entrance.change(doors);
+        *works.entrance.lock() = Some(entrance);
     }
 
     /// The addresses of every way to ask it.
     pub(super) fn addrs(&self) -> Addresses {
-        lock(&self.addrs).clone()
+        self.addrs.lock().clone()
     }
 
     /// Where it is read over HTTP.
     pub(super) fn http_addr(&self) -> Option<SocketAddr> {
-        lock(&self.keys).http_addr()
+        self.entrance.lock().as_ref()?.http()?.1.local_addr().ok()
     }
 
     /// Reads certificates and their keys again.
@@ -185,7 +175,7 @@ impl Works {
             servers.stop().await;
         }
         self.wait_for_closing().await;
-        let direction = lock(&self.direction).take();
+        let direction = self.direction.lock().take();
         if let Some(direction) = direction
             && direction.await.is_err()
         {
@@ -195,10 +185,10 @@ impl Works {
 
     /// Administrators have to go, and the next process may have their doors.
     pub(super) async fn close_doors(&self) {
-        self.admin.cancel();
-        *lock(&self.keys) = Keys::default();
-        self.porters.close();
-        self.porters.wait().await;
+        let entrance = self.entrance.lock().take();
+        if let Some(entrance) = entrance {
+            entrance.close().await;
+        }
     }
 
     /// Waits until doors that were closed before are.
@@ -222,28 +212,15 @@ impl Running {
 impl Fixed {
     fn of(plan: &Plan) -> Self {
         let user = plan.server.user.as_ref().map(|user| user.value.clone());
-        Self {
-            user,
-            state_dir: plan.server.state_dir.clone(),
-            admin: plan.admin.clone(),
-            token: plan.token.clone(),
-        }
+        Self { user, state_dir: plan.server.state_dir.clone() }
     }
 
     /// The keys that a plan has otherwise.
     pub(super) fn changed(&self, plan: &Plan) -> Vec<&'static str> {
         let other = Self::of(plan);
-        let keys = [
-            ("user", other.user != self.user),
-            ("state-dir", other.state_dir != self.state_dir),
-            ("admin", (other.admin, other.token) != (self.admin.clone(), self.token.clone())),
-        ];
+        let keys = [("user", other.user != self.user), ("state-dir", other.state_dir != self.state_dir)];
         keys.into_iter().filter(|(_, is_other)| *is_other).map(|(key, _)| key).collect()
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets the guards be asked while there is a suspicion, and once now: one that never answers is told.

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -102,32 +103,32 @@ impl Master {
 
     /// What it says to the next requests, one after another.
     pub fn say(&self, script: impl IntoIterator<Item = Say>) {
-        lock(&self.mind.script).extend(script);
+        self.mind.script.lock().extend(script);
     }
 
     /// What it says when there is no script.
     pub fn always_say(&self, manner: Say) {
-        *lock(&self.mind.manner) = manner;
+        *self.mind.manner.lock() = manner;
     }
 
     /// What it tells of its JRuby instances while it is running.
     pub fn occupy(&self, jrubies: Jrubies) {
-        *lock(&self.mind.jrubies) = jrubies;
+        *self.mind.jrubies.lock() = jrubies;
     }
 
     /// From now on it serves this code.
     pub fn deploy(&self, code: Code) {
-        *lock(&self.mind.code) = code;
+        *self.mind.code.lock() = code;
     }
 
     /// The last request that it read: head and body, as they came.
     pub fn heard(&self) -> String {
-        lock(&self.mind.heard).clone()
+        self.mind.heard.lock().clone()
     }
 
     /// From the next connection on it shows another certificate.
     pub fn present(&self, identity: Identity) {
-        *lock(&self.mind.identity) = Some(identity);
+        *self.mind.identity.lock() = Some(identity);
     }
 
     /// Dies: its connections are closed, new ones refused.
@@ -188,7 +189,7 @@ impl Mind {
 
     async fn serve(self: Arc<Self>, stream: TcpStream) {
         self.thawed().await;
-        let identity = lock(&self.identity).clone();
+        let identity = self.identity.lock().clone();
         let _ = match identity {
             None => self.reply(stream).await,
             Some(Identity(config)) => match TlsAcceptor::from(config).accept(stream).await {
@@ -201,11 +202,11 @@ impl Mind {
     async fn reply(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
         let request = read_request(&mut stream).await?;
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-        *lock(&self.heard) = request;
+        *self.heard.lock() = request;
         self.thawed().await;
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let scripted = lock(&self.script).pop_front();
-        let manner = scripted.unwrap_or(*lock(&self.manner));
+        let scripted = self.script.lock().pop_front();
+        let manner = scripted.unwrap_or(*self.manner.lock());
         let known = matches!(
             path.as_str(),
             "/" | "/status/v1/simple" | "/status/v1/simple/server" | "/status/v1/simple/master"
@@ -213,10 +214,10 @@ impl Mind {
         let text = match manner {
             Say::Running if path.starts_with(compiler::PATH) => {
                 let node = path[compiler::PATH.len()..].split('?').next().unwrap_or_default();
-                let (status, body) = lock(&self.code).compiled(node);
+                let (status, body) = self.code.lock().compiled(node);
                 http(status, &body)
             }
-            Say::Running if path.starts_with(Jrubies::PATH) => http(200, &lock(&self.jrubies).told()),
+            Say::Running if path.starts_with(Jrubies::PATH) => http(200, &self.jrubies.lock().told()),
             Say::Running | Say::Slow(_) if !known => http(404, "not found"),
             Say::Running => http(200, "running"),
             Say::Slow(pause) => {
@@ -228,7 +229,7 @@ impl Mind {
             Say::Redirect(port) => format!(
                 "HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1:{port}/\r\nContent-Length: 0\r\n\r\n"
             ),
-            Say::Endless => return repeat(&mut stream, &[b'x'; 4096], Duration::ZERO).await,
+            Say::Endless => return repeat(&mut stream, &[b'x'; 64 * 1024], Duration::ZERO).await,
             Say::Trickle(pause) => return repeat(&mut stream, b"x", pause).await,
         };
         stream.write_all(text.as_bytes()).await?;
@@ -269,10 +270,8 @@ async fn repeat(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8], pause: Dur
     loop {
         stream.write_all(bytes).await?;
         stream.flush().await?;
-        sleep(pause).await;
+        if !pause.is_zero() {
+            sleep(pause).await; // a timer takes a millisecond at the least
+        }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

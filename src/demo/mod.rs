@@ -12,7 +12,10 @@ mod master;
 mod play;
 mod stage;
 
+use std::future::pending;
 use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 pub use crate::probe::stub::addresses;
 pub use ca::{Identity, SiteCa, Validity};
@@ -23,7 +26,7 @@ pub use master::{Master, Say};
 use play::Play;
 use stage::Stage;
 
-/// Plays; `once`: and exits, instead of serving on until Ctrl-C.
+/// Plays; `once`: and exits, instead of serving on until it is told to end.
 pub fn run(once: bool) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let played = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(play(once)));
@@ -40,14 +43,23 @@ pub fn run(once: bool) -> ExitCode {
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 async fn play(once: bool) -> Result<(), Failure> {
-    let stage = Stage::set().await?;
-    let mut play = Play::new(stage);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut play = Play::new(Stage::set().await?);
+    let played = tokio::select! {
+        played = perform(&mut play, once) => played,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    play.close().await;
+    played
+}
+
+async fn perform(play: &mut Play, once: bool) -> Result<(), Failure> {
     play.perform().await?;
     if !once {
         say("\nThat was the play. The server goes on answering; Ctrl-C ends it.");
-        tokio::signal::ctrl_c().await?;
+        pending::<()>().await;
     }
-    play.close().await;
     Ok(())
 }
 

@@ -22,9 +22,9 @@ pub(super) const MASTERS: [Ipv4Addr; 3] =
 
 const CONFIG: &str = "onstage.toml";
 
-/// mDNS aside, the port that people expect a second DNS server on.
 /// Where the dashboard is, where that is free.
 const USUAL_PAGE: u16 = 8053;
+/// mDNS aside, the port that people expect a second DNS server on.
 const USUAL_PORT: u16 = 5353;
 
 /// Everything that plays.
@@ -35,7 +35,24 @@ pub(super) struct Stage {
     pub(super) plan: Arc<Plan>,
     pub(super) server: SocketAddr,
     /// Config, zone, CA, state, and the control socket.
-    folder: PathBuf,
+    folder: Folder,
+}
+
+/// A folder that is gone when the show is over, however it ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("onstage-demo-{}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Stage {
@@ -50,9 +67,8 @@ impl Stage {
                 Some(ca.issue(&names(address), Validity::Current)?),
             )?);
         }
-        let folder = std::env::temp_dir().join(format!("onstage-demo-{}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&folder)?;
-        let (plan, network) = read(port, &folder, &ca, dns_port().await, page_port())?;
+        let folder = Folder::make()?;
+        let (plan, network) = read(port, &folder.0, &ca, dns_port().await, page_port())?;
         let daemon = Daemon::start(&plan, &network).await?;
         let server = daemon.addrs()[0];
         Ok(Self { ca, masters, daemon, plan, server, folder })
@@ -61,12 +77,11 @@ impl Stage {
     /// The show is over.
     pub(super) async fn strike(self) {
         self.daemon.stop().await;
-        let _ = fs::remove_dir_all(self.folder);
     }
 
     /// The config, for whoever wants to talk to the server.
     pub(super) fn config(&self) -> PathBuf {
-        self.folder.join(CONFIG)
+        self.folder.0.join(CONFIG)
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Told {
     pub version: Option<String>,
     /// How busy it is.
     pub load: Option<Load>,
+    /// When the certificate that it showed expires, in seconds of Unix time.
+    pub valid_until: Option<u32>,
 }
 
 macro_rules! reasons {

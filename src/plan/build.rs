@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hickory_proto::rr::{RData, RecordType};
 
-use super::{Condition, Member, Plan, Pool, Probe};
+use super::{Apexes, Condition, Member, Plan, Pool, Probe};
 use crate::config::{self, Check, Config, Demand, MemberKey};
 use crate::name::Name;
 use crate::report::{Code, Location, Problem, Report};
@@ -23,11 +23,12 @@ const MEMBER_TYPES: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordTy
 /// Two zones with one name, a pool without records, a member table that fits no record, a member whose
 /// address nobody tells.
 pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Plan> {
-    let mut builder = Builder { zones: &zones, probes: Vec::new(), seen: HashMap::new() };
+    let mut builder =
+        Builder { zones: &zones, apexes: Apexes::of(&zones), probes: Vec::new(), seen: HashMap::new() };
     let mut problems = Report::default();
     refuse_duplicates(&zones, &mut problems);
     let pools = config.pools.iter().flat_map(|pool| builder.pools(pool, &mut problems)).collect();
-    let probes = builder.probes;
+    let Builder { apexes, probes, .. } = builder;
     let failed = problems.has_errors();
     problems.problems().iter().cloned().for_each(|problem| report.push(problem));
     (!failed).then_some(Plan {
@@ -36,6 +37,7 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
         token: None,
         guard: config.guard,
         zones,
+        apexes,
         pools,
         probes,
         secrets: Arc::default(),
@@ -43,13 +45,6 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
         watched: Vec::new(),
         origin: Arc::default(),
     })
-}
-
-/// The places (zone, record) of all records of an owner.
-fn places(zones: &[Zone], owner: &Name) -> Vec<(usize, usize)> {
-    let in_zone =
-        |(z, zone): (usize, &Zone)| zone.places(owner).iter().map(|&r| (z, r as usize)).collect::<Vec<_>>();
-    zones.iter().enumerate().flat_map(in_zone).collect()
 }
 
 fn refuse_duplicates(zones: &[Zone], report: &mut Report) {
@@ -81,22 +76,29 @@ struct Place<'m> {
 
 struct Builder<'z> {
     zones: &'z [Zone],
+    apexes: Apexes,
     probes: Vec<Probe>,
     seen: HashMap<String, ProbeId>,
 }
 
-impl Builder<'_> {
+impl<'z> Builder<'z> {
+    /// All records of an owner.
+    fn records(&self, owner: &Name) -> Vec<&'z Record> {
+        let Some(zone) = self.apexes.holder(owner.as_wire()) else { return Vec::new() };
+        self.zones[zone.index()].records_of(owner).collect()
+    }
+
     /// One pool for each type of member records at the name.
     fn pools(&mut self, pool: &config::Pool, report: &mut Report) -> Vec<Pool> {
-        let places = places(self.zones, &pool.name.value);
+        let records = self.records(&pool.name.value);
         let pools: Vec<Pool> = MEMBER_TYPES
             .into_iter()
-            .filter_map(|record_type| self.pool(pool, record_type, &places, report))
+            .filter_map(|record_type| self.pool(pool, record_type, &records, report))
             .collect();
         if pools.is_empty() {
             report.push(self.empty(pool));
         }
-        self.refuse_unknown_members(pool, &places, report);
+        refuse_unknown_members(pool, &records, report);
         pools
     }
 
@@ -104,17 +106,16 @@ impl Builder<'_> {
         &mut self,
         pool: &config::Pool,
         record_type: RecordType,
-        places: &[(usize, usize)],
+        records: &[&Record],
         report: &mut Report,
     ) -> Option<Pool> {
-        let of_type = places.iter().filter(|&&(z, r)| self.zones[z].records[r].record_type() == record_type);
-        let of_type: Vec<(usize, usize)> = of_type.copied().collect();
-        let &(zone, first) = of_type.first()?;
-        let members = of_type.into_iter().map(|(z, r)| self.member(pool, z, r, report)).collect();
+        let of_type = records.iter().filter(|record| record.record_type() == record_type);
+        let ttl = of_type.clone().next()?.ttl;
+        let members = of_type.map(|record| self.member(pool, record, report)).collect();
         Some(Pool {
             name: pool.name.value.clone(),
             record_type,
-            ttl: self.zones[zone].records[first].ttl,
+            ttl,
             members,
             policy: pool.policy,
             max_answers: pool.max_answers,
@@ -126,8 +127,7 @@ impl Builder<'_> {
         })
     }
 
-    fn member(&mut self, pool: &config::Pool, zone: usize, place: usize, report: &mut Report) -> Member {
-        let record = &self.zones[zone].records[place];
+    fn member(&mut self, pool: &config::Pool, record: &Record, report: &mut Report) -> Member {
         let settings = pool.members.iter().find(|m| names(&m.key.value, &record.rdata));
         let (own_port, server_name) = match &record.rdata {
             RData::SRV(srv) => (Some(srv.port), Name::from(&srv.target)),
@@ -147,7 +147,7 @@ impl Builder<'_> {
         let label = settings.and_then(|s| s.label.clone()).unwrap_or_else(|| record_text.clone());
         let weight = settings.map_or(1, |s| s.weight.get().into());
         let tier = settings.map_or(1, |s| s.tier);
-        Member { record: place, record_text, label, condition, weight, tier }
+        Member { record_text, label, condition, weight, tier }
     }
 
     fn addresses(
@@ -162,8 +162,8 @@ impl Builder<'_> {
         }
         let RData::SRV(srv) = &record.rdata else { return record.rdata.ip_addr().into_iter().collect() };
         let target = Name::from(&srv.target);
-        let records = places(self.zones, &target).into_iter().map(|(z, r)| &self.zones[z].records[r]);
-        let addresses: Vec<IpAddr> = records.filter_map(|r| r.rdata.ip_addr()).collect();
+        let records = self.records(&target).into_iter();
+        let addresses: Vec<IpAddr> = records.filter_map(|record| record.rdata.ip_addr()).collect();
         if addresses.is_empty() {
             let problem = Problem::error(
                 Code::MemberNoAddress,
@@ -217,26 +217,24 @@ impl Builder<'_> {
             pool.name.at.clone(),
             format!("the pool `{name}` has no A, AAAA or SRV record"),
         );
-        let served = self.zones.iter().any(|zone| name.is_within(&zone.origin));
+        let served = self.apexes.holder(name.as_wire()).is_some();
         problem.label("no members").help(if served {
             "add its records to the zone file"
         } else {
             "no zone that is served holds this name"
         })
     }
+}
 
-    fn refuse_unknown_members(&self, pool: &config::Pool, places: &[(usize, usize)], report: &mut Report) {
-        for member in &pool.members {
-            let known =
-                places.iter().any(|&(z, r)| names(&member.key.value, &self.zones[z].records[r].rdata));
-            if !known {
-                let problem = Problem::error(
-                    Code::MemberUnknown,
-                    member.key.at.clone(),
-                    format!("the pool `{}` has no member `{}`", pool.name.value, member.key.value),
-                );
-                report.push(problem.label("no record with this address or target"));
-            }
+fn refuse_unknown_members(pool: &config::Pool, records: &[&Record], report: &mut Report) {
+    for member in &pool.members {
+        if !records.iter().any(|record| names(&member.key.value, &record.rdata)) {
+            let problem = Problem::error(
+                Code::MemberUnknown,
+                member.key.at.clone(),
+                format!("the pool `{}` has no member `{}`", pool.name.value, member.key.value),
+            );
+            report.push(problem.label("no record with this address or target"));
         }
     }
 }

@@ -4,9 +4,11 @@
 //! becomes a member, each member finds the address to probe, and members that would ask the same question
 //! of the same address share one probe.
 
+mod apexes;
 mod build;
 mod near;
 mod origin;
+mod wanted;
 mod whom;
 
 use std::net::SocketAddr;
@@ -21,9 +23,11 @@ use crate::name::Name;
 use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
 use crate::zone::Zone;
 
+pub(crate) use apexes::Apexes;
 pub use build::build;
 pub use near::Near;
 pub use origin::Origin;
+pub use wanted::Wanted;
 pub use whom::{BadWhom, Whom};
 
 /// Everything that will be served and probed.
@@ -39,6 +43,8 @@ pub struct Plan {
     pub guard: Guard,
     /// The zones, by `ZoneId`. No two have the same name.
     pub zones: Vec<Zone>,
+    /// Which of them a name is in.
+    pub(crate) apexes: Apexes,
     /// The pools, by `PoolId`.
     pub pools: Vec<Pool>,
     /// The probes, by `ProbeId`.
@@ -63,7 +69,7 @@ pub struct Pool {
     pub record_type: RecordType,
     /// The TTL of its records in the zone file.
     pub ttl: Ttl,
-    /// The members, in the order of the zone file.
+    /// The members: each record of the RRset, in the order of the zone file.
     pub members: Vec<Member>,
     /// Who is answered in which order.
     pub policy: Policy,
@@ -93,8 +99,6 @@ pub struct MemberId {
 /// One record of a pool.
 #[derive(Debug)]
 pub struct Member {
-    /// The record, by its place in its zone's `records`.
-    pub record: usize,
     /// What the record says: an address, or a target and a port.
     pub record_text: String,
     /// What people call it: the config's label, else its address or target.
@@ -108,7 +112,7 @@ pub struct Member {
 }
 
 /// What has to be up for a member to be live.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Condition {
     /// One probe.
     Probe(ProbeId),
@@ -161,6 +165,17 @@ impl Condition {
         match self {
             Self::Probe(id) => vec![*id],
             Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::probes).collect(),
+        }
+    }
+
+    /// The largest parts of it all of whose probes are `meant`.
+    fn parts_where(&self, meant: &impl Fn(ProbeId) -> bool) -> Vec<Self> {
+        match self {
+            whole if whole.probes().into_iter().all(meant) => vec![whole.clone()],
+            Self::Probe(_) => Vec::new(),
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().flat_map(|part| part.parts_where(meant)).collect()
+            }
         }
     }
 

@@ -62,6 +62,20 @@ impl FromStr for Whom {
 }
 
 impl Whom {
+    /// Whether the pool of this name is named, and no member.
+    pub(super) fn is_pool(&self, name: &Name) -> bool {
+        self.pool.is_none() && matches!(&self.word, Word::Host(word) if *word == name.to_string())
+    }
+
+    /// Whether an address is named, and it is this one.
+    pub(super) fn is_at(&self, target: SocketAddr) -> bool {
+        match self.word {
+            Word::Address(address) => address == target.ip(),
+            Word::Endpoint(endpoint) => endpoint == target,
+            Word::Host(_) => false,
+        }
+    }
+
     /// Whether a member with this key is meant, where nothing but its key is known of it.
     pub fn means(&self, key: &str) -> bool {
         let mut words = key.rsplitn(3, ' ');

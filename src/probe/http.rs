@@ -71,6 +71,9 @@ impl Request {
         more: &[(String, String)],
     ) -> Result<Self, String> {
         let method = Method::from_bytes(method.as_bytes()).map_err(|e| format!("`{method}`: {e}"))?;
+        if !path.starts_with('/') {
+            return Err(format!("`{path}`: a path begins with `/`"));
+        }
         let path = path.parse().map_err(|e| format!("`{path}`: {e}"))?;
         let value = |text: &str| HeaderValue::from_str(text).map_err(|e| format!("`{text}`: {e}"));
         let mut headers = every();
@@ -148,7 +151,7 @@ async fn read(response: Response<Incoming>, most: usize) -> Result<Reply, Failur
     let mut reply = Reply { status: head.status, headers: head.headers, body: Vec::new(), cut: false };
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| failure(&e))?;
-        reply.body.extend(frame.data_ref().into_iter().flatten());
+        reply.body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
         if reply.body.len() > most {
             reply.body.truncate(most);
             reply.cut = true;

@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 use std::hash::Hasher;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rustls::Error;
 use rustls::client::danger::ServerCertVerified;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -55,12 +55,12 @@ impl Known {
     }
 
     fn is_known(&self, mark: u128, now: u64) -> bool {
-        let known = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.since.lock();
         known.get(&mark).and_then(|&since| now.checked_sub(since)).is_some_and(|age| age < KNOWN_FOR)
     }
 
     fn learn(&self, mark: u128, now: u64) {
-        let mut known = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.since.lock();
         if known.len() >= MOST {
             known.clear();
         }

@@ -18,6 +18,7 @@
 //!     └ exec-status, reply-timeout, prober
 //! ```
 
+mod bell;
 mod catalog;
 mod exec;
 mod expect;
@@ -37,6 +38,7 @@ pub mod stub;
 mod tls;
 mod tripwire;
 mod turns;
+mod validity;
 mod verify;
 mod wire;
 
@@ -101,12 +103,6 @@ fn glimpse(said: &[u8]) -> String {
         shown.extend(escaped);
     }
     if said.len() > MOST { shown + "…" } else { shown }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<8} {:>7.1} ms  {}", self.name, self.took.as_secs_f64() * 1e3, self.seen)
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::http::{Reply, Request};
 use super::question::Question;
+use super::validity::Validity;
 use super::wire::Wire;
 use super::{Failure, Finding, Step, exec, postgres, postgres::Encrypted, tls, verify};
 use crate::config::{Authorities, Check, Kind, Password, Shown, Verify};
@@ -41,6 +42,7 @@ enum Means {
 struct Encryption {
     config: Arc<rustls::ClientConfig>,
     verify: Verify,
+    validity: Arc<Validity>,
 }
 
 /// Who is probed.
@@ -83,7 +85,8 @@ impl Prober {
         let bad = |why| Unusable::BadRequest { check: check.name.clone(), why };
         let encryption = check.kind.trust().map(|trust| {
             let verifier = verify::verifier(trust.verify, authorities).ok_or_else(no_authorities)?;
-            Ok(Encryption { config: tls::client(verifier, shown), verify: trust.verify })
+            let (config, validity) = (tls::client(verifier, shown), Arc::default());
+            Ok(Encryption { config, verify: trust.verify, validity })
         });
         let question = Question::new(&check.kind, authorities).map_err(bad)?;
         let means = match (&check.kind, question, encryption.transpose()?) {
@@ -108,12 +111,13 @@ impl Prober {
 
 /// Probes `target` once. Ends when the check's timeout does.
 pub async fn run(prober: &Prober, target: &Target) -> Finding {
-    let mut probe =
-        Probe { deadline: Instant::now() + prober.timeout, began: Instant::now(), steps: Vec::new() };
+    let began = Instant::now();
+    let mut probe = Probe { deadline: began + prober.timeout, began, steps: Vec::new(), valid_until: None };
     let (verdict, detail, told) = match probe.meet(prober, target).await {
         Ok(told) => (Verdict::Pass, String::new(), told),
         Err(Failure { verdict, detail }) => (verdict, detail, Told::default()),
     };
+    let told = Told { valid_until: probe.valid_until, ..told };
     Finding { verdict, detail, told, latency: probe.began.elapsed(), steps: probe.steps }
 }
 
@@ -122,6 +126,8 @@ struct Probe {
     began: Instant,
     deadline: Instant,
     steps: Vec<Step>,
+    /// When the certificate expires that the member showed.
+    valid_until: Option<u32>,
 }
 
 impl Probe {
@@ -182,6 +188,8 @@ impl Probe {
         let stream = shaken
             .map_err(|_| Failure::new(Reason::TlsTimeout, "connected, but the TLS handshake did not end"))?
             .map_err(|e| tls::failure(&e))?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        self.valid_until = encryption.validity.end(chain);
         self.done("tls", began, tls::describe(stream.get_ref().1, encryption.verify, &target.server_name));
         Ok(stream)
     }

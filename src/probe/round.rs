@@ -1,11 +1,11 @@
 //! One member's probes, one after another.
 //!
 //! ```text
-//!            ┌───────────────── slot, recheck, or a ring ─────────────────┐
+//!            ┌───────────────── slot, recheck, or a bell ─────────────────┐
 //!            ▼                                                            │
 //!  pause ─▶ ask ──┬─ answer ─▶ tell ─▶ pace ─────────────────────────────▶┤
 //!            ▲    ├─ overdue ─▶ say so, ask again beside it ─▶ tell both ─┘
-//!            └────┴─ ring: what was asked before the loss does not count
+//!            └────┴─ loss: what was asked before it does not count
 //! ```
 
 use std::pin::{Pin, pin};
@@ -18,8 +18,9 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Finding;
+use super::bell::{Bell, Ring};
 use super::schedule::{Ask, Event};
-use super::tripwire::{Bell, Wire};
+use super::tripwire::Wire;
 use super::turns::{Belief, Turns};
 use crate::config::Check;
 use crate::health::{Observed, Pace, Reason, Verdict};
@@ -33,7 +34,7 @@ pub(super) struct Round<A> {
     pub(super) turns: Arc<Turns>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) wire: Option<Arc<Wire<A>>>,
-    pub(super) bell: Bell,
+    pub(super) bell: Arc<Bell>,
     /// What is known of the member from before.
     pub(super) known: Observed,
     /// When it asks first, or where something is known, holds the idle connection.
@@ -76,6 +77,8 @@ struct Answer {
 struct Outcome {
     verdict: Verdict,
     cause: Cause,
+    /// The last ring that was heard before the question.
+    heard: Ring,
     pace: Pace,
 }
 
@@ -101,11 +104,12 @@ impl<A: Ask> Round<A> {
     /// one, so that both count.
     async fn once(&self, cause: Cause, belief: Belief) -> Option<Outcome> {
         let _turn = self.alone().await;
+        let heard = self.bell.last();
         let (answer, other) = self.saying_so(belief, self.first_answer(cause, belief)).await?;
-        let outcome = self.tell(answer).await?;
+        let outcome = self.tell(answer, heard).await?;
         match other {
             Some(other) if outcome.verdict != Verdict::Pass => {
-                self.tell(self.saying_so(belief, other).await?).await
+                self.tell(self.saying_so(belief, other).await?, heard).await
             }
             _ => Some(outcome),
         }
@@ -139,7 +143,7 @@ impl<A: Ask> Round<A> {
     /// Ends when one question is not enough: something was lost, or a member that was up is late.
     async fn more(&self, belief: Belief) -> More {
         tokio::select! {
-            () = self.bell.notified() => More::Loss,
+            () = self.bell.lost() => More::Loss,
             () = self.late(belief) => More::Overdue,
         }
     }
@@ -197,11 +201,11 @@ impl<A: Ask> Round<A> {
         }
     }
 
-    async fn tell(&self, Answer { finding, cause }: Answer) -> Option<Outcome> {
+    async fn tell(&self, Answer { finding, cause }: Answer, heard: Ring) -> Option<Outcome> {
         let verdict = finding.verdict;
         let (pace, listener) = oneshot::channel();
-        self.events.send(Event::Found { probe: self.id, finding, pace }).await.ok()?;
-        Some(Outcome { verdict, cause, pace: listener.await.ok()? })
+        self.events.send(Event::Found { probe: self.id, finding, ring: heard, pace }).await.ok()?;
+        Some(Outcome { verdict, cause, heard, pace: listener.await.ok()? })
     }
 
     /// What is believed from now on; the tripwire goes by it.
@@ -229,7 +233,8 @@ impl<A: Ask> Round<A> {
         };
         tokio::select! {
             () = sleep_until(until) => cause,
-            () = self.bell.notified() => Cause::Loss,
+            () = self.bell.rung_after(outcome.heard) => cause,
+            () = self.bell.lost() => Cause::Loss,
         }
     }
 }
@@ -245,7 +250,7 @@ impl Outcome {
                 Verdict::Fail(known.reason().unwrap_or(Reason::Prober))
             }
         };
-        Some(Self { verdict, cause: Cause::Due, pace: known.pace() })
+        Some(Self { verdict, cause: Cause::Due, heard: Ring::default(), pace: known.pace() })
     }
 
     /// Whether a connection was accepted and closed again right after another was lost.

@@ -1,5 +1,6 @@
 //! When members are asked: each at moments that lie its interval apart, spread evenly over all of them; sooner where a
-//! verdict was unexpected; twice at once where one is overdue; at once where the idle connection to a member is lost.
+//! verdict was unexpected; twice at once where one is overdue; at once where the idle connection to a member is lost, or
+//! somebody wants to know.
 //!
 //! ```text
 //!  frozen member, timeout 2 s, recheck 0.5 s, fall 2:
@@ -36,6 +37,8 @@ use crate::health::{Observed, Pace};
 use crate::plan::Probe;
 use crate::units::ProbeId;
 
+pub use super::bell::{Bells, Ring};
+
 /// From one probe of the first round to the next.
 const FIRST_GAP: Duration = Duration::from_micros(100);
 /// From the first probe of the first round to the last.
@@ -64,6 +67,8 @@ pub enum Event {
         probe: ProbeId,
         /// What it found.
         finding: Finding,
+        /// Who of those that rang has an answer with it.
+        ring: Ring,
         /// When to ask again. Dropped without an answer, the probe stops.
         pace: oneshot::Sender<Pace>,
     },
@@ -86,6 +91,7 @@ impl Event {
 /// The running probes.
 #[derive(Debug)]
 pub struct Schedule {
+    bells: Bells,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -104,12 +110,13 @@ impl Schedule {
         ask: &Arc<impl Ask>,
         events: &mpsc::Sender<Event>,
     ) -> Self {
-        let schedule = Self { tasks: TaskTracker::new(), stop: CancellationToken::new() };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let turns = Arc::new(Turns::new());
         let gap = FIRST_GAP.min(FIRST_SPREAD / probes.len().max(1) as u32);
         let (now, offset) = (Instant::now(), fastrand::f64());
         let mut lone = HashMap::new();
-        let wires = tripwire::string(probes, ask, &schedule.tasks, &schedule.stop);
+        let wires = tripwire::string(probes, ask, &tasks, &stop);
+        let bells = wires.iter().map(|(_, bell)| Arc::clone(bell)).collect();
         for (((i, probe), known), (wire, bell)) in (0_u32..).zip(probes).zip(known).zip(wires) {
             let round = Round {
                 id: ProbeId(i),
@@ -129,10 +136,15 @@ impl Schedule {
                 }),
             };
             let rounds = Box::pin(round.repeat()); // in a box, or it would be there twice
-            schedule.tasks.spawn(schedule.stop.clone().run_until_cancelled_owned(rounds));
+            tasks.spawn(stop.clone().run_until_cancelled_owned(rounds));
         }
-        schedule.tasks.close();
-        schedule
+        tasks.close();
+        Self { bells, tasks, stop }
+    }
+
+    /// The way to have members asked now.
+    pub fn bells(&self) -> Bells {
+        self.bells.clone()
     }
 
     /// Stops all probes, those in flight too.

@@ -14,16 +14,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use super::bell::Bell;
 use super::hold::Held;
 use super::schedule::Ask;
 use crate::config::Tripwire;
@@ -41,9 +42,6 @@ const SETTLE: Duration = Duration::from_millis(25);
 /// The longest rest after a connection that did not last, in intervals.
 const LONGEST_REST: u32 = 8;
 
-/// What rings a probe: the loss of the connection to its address.
-pub(super) type Bell = Arc<Notify>;
-
 /// The connection to one address.
 pub(super) struct Wire<A> {
     ask: Arc<A>,
@@ -51,11 +49,14 @@ pub(super) struct Wire<A> {
     lead: ProbeId,
     /// How often the address is probed without it.
     interval: Duration,
-    bells: Vec<Bell>,
+    bells: Vec<Arc<Bell>>,
     state: Mutex<State>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
+
+/// What a probe has of it: its part in a connection, if its address gets one, and what rings it.
+type Strung<A> = (Option<Arc<Wire<A>>>, Arc<Bell>);
 
 struct State {
     /// The probes that found their member up.
@@ -73,8 +74,8 @@ pub(super) fn string<A: Ask>(
     ask: &Arc<A>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
-) -> Vec<(Option<Arc<Wire<A>>>, Bell)> {
-    let bells: Vec<Bell> = probes.iter().map(|_| Bell::default()).collect();
+) -> Vec<Strung<A>> {
+    let bells: Vec<Arc<Bell>> = probes.iter().map(|_| Arc::default()).collect();
     let (shared, without) = share(probes, most());
     if without > 0 {
         warn!(
@@ -156,13 +157,13 @@ impl<A: Ask> Wire<A> {
         let held = self.ask.hold(self.lead).await;
         if held == Held::Lost {
             sleep(SETTLE).await;
-            self.bells.iter().for_each(|bell| bell.notify_one());
+            self.bells.iter().for_each(|bell| bell.lose());
         }
         self.lock().loosen(since, self.interval);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

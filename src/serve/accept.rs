@@ -31,7 +31,7 @@ use super::way::Way;
 const REST: Duration = Duration::from_millis(50);
 
 /// How long handshakes may take that are under way at the end.
-const LAST_HANDSHAKES: Duration = Duration::from_millis(500);
+pub(super) const LAST_HANDSHAKES: Duration = Duration::from_millis(500);
 
 /// What is spoken within TLS or QUIC.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::iter::Sum;
 use std::ops::AddAssign;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::tally::{Event, Tally, Transport};
@@ -69,7 +70,7 @@ impl Counter {
     /// What became of queries so far, since the server was started, be it in another process.
     pub fn read(&self) -> Counts {
         let snapshot = Arc::clone(self.reader.clone().load());
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let workers = self.workers.lock();
         let tallies = workers.tallies.iter().map(|tally| &**tally).chain([&workers.gone]);
         let all = tallies
             .map(|tally| (Transport::Udp, tally))
@@ -224,7 +225,7 @@ mod tests {
         let counter = Counter { reader, workers: Arc::new(Mutex::new(workers)), streams: Arc::default() };
         assert_eq!(counter.read().of(Event::Received), 17);
         let before = counter.read();
-        counter.workers.lock().unwrap().remember(before);
+        counter.workers.lock().remember(before);
         second.add(Event::Received, 1);
         assert_eq!(counter.read().of(Event::Received), 35);
     }

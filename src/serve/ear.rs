@@ -1,17 +1,25 @@
 //! What QUIC hears its socket with. It can be covered: what comes then waits in the socket, for whoever reads it next.
 //!
 //! Two processes that read one socket take each other's packets, and QUIC cannot do without them. While a server is handed
-//! over, and from then on, the old process therefore reads nothing; it goes on sending.
+//! over, and from then on, the old process therefore reads nothing; it goes on sending. Before that it lets nobody new in,
+//! and handshakes end that are under way.
 
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use parking_lot::{Mutex, MutexGuard};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::accept::LAST_HANDSHAKES;
 
 /// A socket with an ear.
 #[derive(Debug)]
@@ -22,7 +30,12 @@ pub(super) struct Ear {
 
 /// What covers all ears of a server; clones are the same.
 #[derive(Clone, Default)]
-pub(super) struct Cover(Arc<Mutex<State>>);
+pub(super) struct Cover {
+    state: Arc<Mutex<State>>,
+    /// Whether strangers have to wait.
+    is_closed: watch::Sender<bool>,
+    handshakes: TaskTracker,
+}
 
 #[derive(Default)]
 struct State {
@@ -38,9 +51,29 @@ impl Ear {
 }
 
 impl Cover {
-    /// Nothing is heard from now on.
-    pub(super) fn put_on(&self) {
+    /// Nothing is heard from now on, once handshakes have ended that are under way, if that does not take long.
+    pub(super) async fn put_on(&self) {
+        self.is_closed.send_replace(true);
+        self.handshakes.close();
+        let _ = timeout(LAST_HANDSHAKES, self.handshakes.wait()).await;
         self.lock().is_on = true;
+    }
+
+    /// Waits until strangers are let in; what a handshake is to hold for as long as it lasts.
+    pub(super) async fn opening(&self) -> TaskTrackerToken {
+        loop {
+            let under_way = self.handshakes.token(); // before the look: whoever closes it then waits for this one
+            if !self.is_closed() {
+                return under_way;
+            }
+            drop(under_way);
+            let _ = self.is_closed.subscribe().wait_for(|is_closed| !is_closed).await;
+        }
+    }
+
+    /// Whether somebody else lets strangers in.
+    pub(super) fn is_closed(&self) -> bool {
+        *self.is_closed.borrow()
     }
 
     /// What has come meanwhile is heard.
@@ -48,6 +81,9 @@ impl Cover {
         let mut state = self.lock();
         state.is_on = false;
         state.waiting.drain(..).for_each(Waker::wake);
+        drop(state);
+        self.handshakes.reopen();
+        self.is_closed.send_replace(false);
     }
 
     /// Whether it is on; `context` is woken when it is not any more.
@@ -60,7 +96,7 @@ impl Cover {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -129,7 +165,7 @@ mod tests {
         };
         client.send_to(b"1", addr).unwrap();
         assert_eq!(hear().await, b'1');
-        cover.put_on();
+        cover.put_on().await;
         client.send_to(b"2", addr).unwrap();
         let later = tokio::spawn({
             let cover = cover.clone();

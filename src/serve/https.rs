@@ -41,7 +41,7 @@ where
     }
     match *request.method() {
         Method::GET => in_uri(request.uri().query().unwrap_or_default()).ok_or(StatusCode::BAD_REQUEST),
-        Method::POST if request.headers().get(CONTENT_TYPE).is_none_or(|kind| kind != DNS_MESSAGE) => {
+        Method::POST if !request.headers().get(CONTENT_TYPE).is_some_and(is_dns_message) => {
             Err(StatusCode::UNSUPPORTED_MEDIA_TYPE)
         }
         Method::POST => {
@@ -55,6 +55,11 @@ where
         }
         _ => Err(StatusCode::METHOD_NOT_ALLOWED),
     }
+}
+
+/// In any case (RFC 9110 §8.3.1).
+fn is_dns_message(kind: &HeaderValue) -> bool {
+    kind.as_bytes().eq_ignore_ascii_case(DNS_MESSAGE.as_bytes())
 }
 
 /// What is said to what [`query`] found.

@@ -22,6 +22,7 @@ mod measured;
 mod place;
 mod quic;
 mod room;
+mod surplus;
 mod tally;
 mod tap;
 mod tcp;
@@ -32,9 +33,10 @@ mod way;
 
 use std::io;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -56,6 +58,7 @@ pub use bind::{BindError, bind};
 pub use counts::{Counted, Counter, Counts, Kind, PoolKey};
 pub use inherit::{Bound, Inherited};
 pub use place::{Addresses, Place, Protocol, Sockets, places};
+pub use surplus::Surplus;
 pub use tally::{Event, Transport};
 
 /// How long those who listen in may take to pass on what they were told last.
@@ -327,8 +330,8 @@ impl Servers {
     }
 
     /// Reads no more of what two processes cannot share: it waits for the other one.
-    pub fn hold_back(&self) {
-        self.house.cover.put_on();
+    pub async fn hold_back(&self) {
+        self.house.cover.put_on().await;
     }
 
     /// Reads it again: there is no other one.
@@ -337,11 +340,17 @@ impl Servers {
     }
 
     fn workers(&self) -> MutexGuard<'_, Workers> {
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.workers.lock()
     }
 }
 
 impl Closing {
+    /// The same for what leaves its port with these doors: it gets no more before.
+    pub async fn stop_after(self, surplus: Surplus) {
+        surplus.leave().await;
+        self.stop().await;
+    }
+
     /// Answers what has arrived, then closes.
     pub async fn stop(self) {
         let Self { doors, outlets } = self;

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
@@ -115,12 +114,6 @@ impl Sockets {
     /// Where they are bound.
     pub fn local_addrs(&self) -> Addresses {
         Addresses::of(self.0.iter())
-    }
-
-    /// Whether each address of plain DNS has as many UDP sockets as there are to be workers.
-    pub fn are_for(&self, workers: NonZeroUsize) -> bool {
-        let mut plain = self.0.iter().filter(|door| door.place.protocol == Protocol::Plain);
-        plain.all(|door| door.udp.len() == workers.get())
     }
 }
 

@@ -36,6 +36,7 @@ use rustls::ServerConfig;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::error;
 
 use super::House;
@@ -115,7 +116,10 @@ impl Acceptor {
                 error!(addr = ?self.endpoint.local_addr().ok(), "QUIC is not served any more: its socket has failed");
                 break;
             };
-            self.welcome(incoming, &connections);
+            match self.house.stop.run_until_cancelled(self.house.cover.opening()).await {
+                Some(under_way) => self.welcome(incoming, under_way, &connections),
+                None => incoming.ignore(), // it comes again, to whoever reads the socket then
+            }
         }
         connections.close();
         tokio::select! {
@@ -125,7 +129,7 @@ impl Acceptor {
         let _ = timeout(FAREWELL, self.endpoint.wait_idle()).await;
     }
 
-    fn welcome(&self, incoming: Incoming, connections: &TaskTracker) {
+    fn welcome(&self, incoming: Incoming, under_way: TaskTrackerToken, connections: &TaskTracker) {
         let addr = incoming.remote_address().ip();
         let (house, within) = (self.house.clone(), self.within);
         let port = self.port;
@@ -136,7 +140,9 @@ impl Acceptor {
             let Ok(connecting) = incoming.accept() else { return };
             connections.spawn(async move {
                 let handshake = shake_hands(connecting, &house);
-                let Some(Some(connection)) = seat.leave.run_until_cancelled(handshake).await else { return };
+                let shaken = seat.leave.run_until_cancelled(handshake).await;
+                drop(under_way);
+                let Some(Some(connection)) = shaken else { return };
                 seat.heard();
                 converse(connection, seat, house, (within, port)).await;
             });
@@ -144,7 +150,7 @@ impl Acceptor {
             let Ok(connecting) = incoming.accept() else { return }; // most of what is forged ends here
             connections.spawn(async move {
                 let Some(connection) = shake_hands(connecting, &house).await else { return };
-                drop(place);
+                drop((place, under_way));
                 match house.clients.seat(addr) {
                     Some(seat) => converse(connection, seat, house, (within, port)).await,
                     None => connection.close(excessive_load(within), b""),
@@ -155,10 +161,10 @@ impl Acceptor {
         }
     }
 
-    /// Tells whoever comes now to go elsewhere, for as long as there is a socket.
+    /// Tells whoever comes now to go elsewhere, for as long as there is a socket. Who comes again meets whoever took over.
     async fn turn_away(&self) {
         while let Some(incoming) = self.endpoint.accept().await {
-            incoming.refuse();
+            if self.house.cover.is_closed() { incoming.ignore() } else { incoming.refuse() }
         }
     }
 }

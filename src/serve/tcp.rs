@@ -16,21 +16,24 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::clients::Seat;
 use super::way::Way;
 use super::{House, Manner};
-use crate::answer::{MAX_MESSAGE, Outcome, Rotation, answer};
+use crate::answer::{MAX_MESSAGE, OPTION_HEAD, Outcome, PADDED, Reply, Rotation, answer};
 use crate::snapshot::Snapshot;
 
 /// Replies to pipelined queries are written together up to so many bytes.
 const WRITE_TOGETHER: usize = 16 * 1024;
 /// How long a client that is about to be closed may be silent before it is: its next query may be on the way.
 const LINGER: Duration = Duration::from_millis(100);
-/// Room for a reply that is no longer than most are; a longer one is written again, with room for any.
-const USUAL_REPLY: usize = 2048;
+/// How long one that is never silent may go on then: its door waits for it a little longer.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Room for a reply that is no longer than most are, some blocks of padding; a longer one is written again, with room for
+/// any.
+const USUAL_REPLY: usize = 5 * PADDED;
 
 thread_local! {
     /// One for each thread of the runtime, not for each connection: answering never waits in between.
@@ -56,12 +59,16 @@ where
     let mut reader = manner.reader.clone();
     let talk = async {
         let mut inbox = Inbox::default();
+        let mut end = None;
         loop {
             let silence = Instant::now() + idle;
-            let more = match stop.run_until_cancelled(inbox.fill(&mut stream, silence)).await {
-                Some(more) => Some(more),
-                None => timeout(LINGER, inbox.fill(&mut stream, silence)).await.ok(),
-            };
+            let mut more = stop.run_until_cancelled(inbox.fill(&mut stream, silence)).await;
+            if more.is_none() {
+                let (now, end) = (Instant::now(), *end.get_or_insert_with(|| Instant::now() + FAREWELL));
+                if now < end {
+                    more = timeout_at(end.min(now + LINGER), inbox.fill(&mut stream, silence)).await.ok();
+                }
+            }
             if matches!(more, Some(Ok(()))) {
                 seat.heard();
             }
@@ -76,12 +83,20 @@ where
             match more {
                 Some(Ok(())) => {}
                 Some(Err(e)) => return Err(e),
-                None => return stream.shutdown().await,
+                None => return take_leave(&mut stream).await,
             }
         }
     };
     // However it ends, there is nobody to tell.
     let _: Option<io::Result<()>> = seat.leave.run_until_cancelled(talk).await;
+}
+
+/// Says that this is the end, and waits until the client has seen it: closed with something unread, TCP would break off what
+/// is on its way to it. What it still asks, it asks again elsewhere (RFC 7766 §6.2.4).
+async fn take_leave(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+    stream.shutdown().await?;
+    let _ = timeout(LINGER, copy(stream, &mut sink())).await;
+    Ok(())
 }
 
 /// Adds the framed reply, if there is one.
@@ -95,7 +110,7 @@ pub(super) fn reply_to(snapshot: &Snapshot, manner: &Manner, way: &Way, query: &
             replies.resize(start + 2 + room, 0);
             let outcome = answer(snapshot, &peer, query, rotation, &mut replies[start + 2..]);
             match outcome {
-                Outcome::Reply(reply) if reply.is_truncated && room < MAX_MESSAGE => room = MAX_MESSAGE,
+                Outcome::Reply(reply) if is_cramped(reply, room) => room = MAX_MESSAGE,
                 _ => return outcome,
             }
         }
@@ -109,6 +124,11 @@ pub(super) fn reply_to(snapshot: &Snapshot, manner: &Manner, way: &Way, query: &
         }
         Outcome::Drop => replies.truncate(start),
     }
+}
+
+/// Whether a reply would be another one with more room: it is cut off, or its padding had none.
+fn is_cramped(reply: Reply, room: usize) -> bool {
+    room < MAX_MESSAGE && (reply.is_truncated || usize::from(reply.len) + OPTION_HEAD > room)
 }
 
 async fn send(
@@ -295,6 +315,23 @@ mod tests {
         }
         talk.await.unwrap();
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_never_falls_silent_is_told_of_the_end() {
+        let stop = CancellationToken::new();
+        let (mut stream, _talk) = talk(&stop);
+        stop.cancel();
+        let began = Instant::now();
+        let mut answered = 0;
+        loop {
+            sleep(LINGER / 10).await;
+            stream.write_all(&framed(1)).await.expect("it is still read");
+            let Ok(length) = stream.read_u16().await else { break };
+            stream.read_exact(&mut vec![0; length.into()]).await.unwrap();
+            answered += 1;
+        }
+        assert!(answered > 90 && began.elapsed() <= FAREWELL + LINGER, "{answered} in {:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use hickory_proto::rr::RecordType;
 
 use crate::name::Name;
+use crate::zone::type_name;
 
 /// How many types are told apart: a power of two.
 const TYPES: u16 = 64;
@@ -94,16 +95,12 @@ fn place(record_type: u16) -> u16 {
     further.map_or(OTHER, |further| FIRST_TYPES + 1 + further as u16)
 }
 
-/// The type at a place, as people write it (RFC 3597 §5).
+/// The type at a place.
 fn type_at(place: u16) -> String {
     match place {
         0 => "none".to_owned(),
         OTHER => "other".to_owned(),
-        39 => "DNAME".to_owned(),
-        1..=FIRST_TYPES => match RecordType::from(place) {
-            RecordType::Unknown(code) => format!("TYPE{code}"),
-            known => known.to_string(),
-        },
+        1..=FIRST_TYPES => type_name(RecordType::from(place)),
         _ => FURTHER_TYPES[usize::from(place - FIRST_TYPES - 1)].1.to_owned(),
     }
 }

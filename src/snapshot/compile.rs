@@ -75,7 +75,7 @@ impl Compiler {
                 live.push(id);
                 Slot::Live(slot)
             };
-            let redirect = redirect.map(|redirect| fixed.push(&redirect, anchor_len));
+            let redirect = redirect.map(|redirect| fixed.push(&redirect, table.name(id).len()));
             let node = table.node_mut(id);
             (node.slot, node.redirect) = (slot, redirect);
         }
@@ -128,22 +128,20 @@ impl Compiler {
 }
 
 impl Sheet {
-    /// The records of a type at a node.
+    /// The records of a type at a node, in the order of their zone.
     pub(super) fn rrset<'p>(
         &self,
         plan: &'p Plan,
         table: &Table,
         id: NodeId,
         wanted: RecordType,
-    ) -> Vec<(usize, &'p Record)> {
-        let records = self.records(plan, table, id);
-        records.filter(|(_, record)| record.record_type() == wanted).collect()
+    ) -> impl Iterator<Item = &'p Record> {
+        self.records(plan, table, id).filter(move |record| record.record_type() == wanted)
     }
 
     /// The types at a node, each once.
     pub(super) fn types(&self, plan: &Plan, table: &Table, id: NodeId) -> Vec<RecordType> {
-        let mut types: Vec<_> =
-            self.records(plan, table, id).map(|(_, record)| record.record_type()).collect();
+        let mut types: Vec<_> = self.records(plan, table, id).map(Record::record_type).collect();
         types.dedup();
         types
     }
@@ -158,17 +156,10 @@ impl Sheet {
         self.cells.get(pool.index()).copied().flatten()
     }
 
-    fn records<'p>(
-        &self,
-        plan: &'p Plan,
-        table: &Table,
-        id: NodeId,
-    ) -> impl Iterator<Item = (usize, &'p Record)> {
+    fn records<'p>(&self, plan: &'p Plan, table: &Table, id: NodeId) -> impl Iterator<Item = &'p Record> {
         let range = &table.node(id).records;
         let places = &self.places[range.start as usize..range.end as usize];
-        places
-            .iter()
-            .map(|&(zone, record)| (record as usize, &plan.zones[zone as usize].records[record as usize]))
+        places.iter().map(|&(zone, record)| &plan.zones[zone as usize].records[record as usize])
     }
 }
 
@@ -181,8 +172,12 @@ fn lay_out(plan: &Plan) -> (Table, Sheet) {
         let apex = table.insert(wanted.origin.as_wire(), id);
         table.node_mut(apex).is_apex = true;
         table.node_mut(apex).zone = id;
+        if let Some(above) = plan.apexes.above(wanted.origin.as_wire()) {
+            // What lies between the two is of the zone above, whatever that has there itself.
+            insert_with_ancestors(&mut table, &wanted.origin, &plan.zones[above.index()].origin, above);
+        }
         for (place, record) in wanted.records.iter().enumerate() {
-            if belongs(plan, zone, record) {
+            if belongs(plan, id, record) {
                 let node = insert_with_ancestors(&mut table, &record.owner, &wanted.origin, id);
                 placed.push((node.0, u16::from(record.record_type()), zone as u32, place as u32));
             }
@@ -206,14 +201,12 @@ fn lay_out(plan: &Plan) -> (Table, Sheet) {
     (table, sheet)
 }
 
-/// Whether a record is to be answered from its zone: a child zone that is served as well has the last word on
-/// its names, its DS records excepted, which live on the parent's side (RFC 4035 §3.1.4.1).
-fn belongs(plan: &Plan, zone: usize, record: &Record) -> bool {
-    let origin = &plan.zones[zone].origin;
-    let child = plan.zones.iter().find(|child| {
-        child.origin != *origin && child.origin.is_within(origin) && record.owner.is_within(&child.origin)
-    });
-    child.is_none_or(|child| record.owner == child.origin && record.record_type() == RecordType::DS)
+/// Whether a record is to be answered from its zone: a zone below that is served as well has the last word on
+/// its names, its DS records excepted, which live on the upper side (RFC 4035 §3.1.4.1).
+fn belongs(plan: &Plan, zone: ZoneId, record: &Record) -> bool {
+    let (owner, holder) = (record.owner.as_wire(), plan.apexes.holder(record.owner.as_wire()));
+    let is_upper = || record.record_type() == RecordType::DS && plan.apexes.above(owner) == Some(zone);
+    holder == Some(zone) || is_upper()
 }
 
 fn insert_with_ancestors(table: &mut Table, owner: &Name, origin: &Name, zone: ZoneId) -> NodeId {
@@ -233,10 +226,10 @@ fn insert_with_ancestors(table: &mut Table, owner: &Name, origin: &Name, zone: Z
 
 fn assign_roles(plan: &Plan, table: &mut Table, sheet: &Sheet) {
     for id in table.ids() {
-        let is_cut = !table.node(id).is_apex && !sheet.rrset(plan, table, id, RecordType::NS).is_empty();
+        let is_cut = !table.node(id).is_apex && sheet.rrset(plan, table, id, RecordType::NS).next().is_some();
         if is_cut {
             table.node_mut(id).role = Role::Cut;
-        } else if !sheet.rrset(plan, table, id, DNAME).is_empty() {
+        } else if sheet.rrset(plan, table, id, DNAME).next().is_some() {
             table.node_mut(id).redirect = Some(0); // the place of its answer is known once that is written
         }
     }

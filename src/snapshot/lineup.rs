@@ -76,7 +76,7 @@ impl Lineup {
     /// stays as it is.
     pub fn blind(pool: &Pool, standings: &[Standing], last: Option<&Self>) -> Self {
         let answered = match (pool.fail_open, last) {
-            (FailOpen::None, Some(last)) => last.answered.clone(),
+            (FailOpen::None, Some(last)) => welcome(&last.answered, standings),
             _ => open(pool, standings, last),
         };
         Self { answered, mode: Mode::FailingOpen, outlook: Outlook::Unsettled }
@@ -105,17 +105,20 @@ fn open(pool: &Pool, standings: &[Standing], last: Option<&Lineup>) -> Vec<Prese
     match (pool.fail_open, last) {
         (FailOpen::None, _) => on_stage(pool, from(standings, LEAST_LIVE)),
         (FailOpen::LastLive, Some(last)) => {
-            let before = last.answered.iter().zip(standings).map(|(presence, &standing)| {
-                if presence.is_some() && standing != Standing::Foreign {
-                    Presence::FULL
-                } else {
-                    Presence::NONE
-                }
-            });
-            somebody(before.collect()).unwrap_or_else(|| all(standings))
+            let whole =
+                |presence: &Presence| if presence.is_some() { Presence::FULL } else { Presence::NONE };
+            let before: Vec<Presence> = last.answered.iter().map(whole).collect();
+            somebody(welcome(&before, standings)).unwrap_or_else(|| all(standings))
         }
         (FailOpen::All | FailOpen::LastLive, None) | (FailOpen::All, Some(_)) => all(standings),
     }
+}
+
+/// Those of them that are neither drained nor foreign.
+fn welcome(answered: &[Presence], standings: &[Standing]) -> Vec<Presence> {
+    let is_welcome = |standing: Standing| standing > Standing::Drained;
+    let each = answered.iter().zip(standings);
+    each.map(|(&presence, &standing)| if is_welcome(standing) { presence } else { Presence::NONE }).collect()
 }
 
 /// All but the drained and the foreign; where there are no others, the drained; and if everybody is foreign, it is more
@@ -218,6 +221,8 @@ mod tests {
             (FailOpen::All, [Drained, Foreign, Foreign], [FULL, NONE, NONE]),
             (FailOpen::All, [Foreign, Foreign, Foreign], [FULL, FULL, FULL]),
             (FailOpen::LastLive, [Foreign, Down, Down], [NONE, NONE, FULL]),
+            (FailOpen::LastLive, [Drained, Down, Down], [NONE, NONE, FULL]),
+            (FailOpen::LastLive, [Drained, Down, Drained], [NONE, FULL, NONE]),
             (FailOpen::LastLive, [Foreign, Down, Foreign], [NONE, FULL, NONE]),
             (FailOpen::None, [Foreign, Foreign, Foreign], [NONE, NONE, NONE]),
         ] {
@@ -276,6 +281,20 @@ mod tests {
             let drawn = Lineup::blind(&pool, &[LIVE, Down, Drained], Some(&last));
             let expected = Lineup { outlook: Outlook::Unsettled, ..lineup(&answered, Mode::FailingOpen) };
             assert_eq!(drawn, expected, "{fail_open:?}");
+        }
+    }
+
+    #[test]
+    fn an_operators_word_holds_though_nobody_looks() {
+        let last = lineup(&[FULL, FULL, NONE], Mode::Live);
+        for (fail_open, answered) in [
+            (FailOpen::All, [FULL, NONE, FULL]),
+            (FailOpen::LastLive, [FULL, NONE, NONE]),
+            (FailOpen::None, [FULL, NONE, NONE]),
+        ] {
+            let pool = pool(Share::Count(0), fail_open);
+            let drawn = Lineup::blind(&pool, &[LIVE, Drained, Down], Some(&last));
+            assert_eq!(drawn.answered, answered, "{fail_open:?}");
         }
     }
 

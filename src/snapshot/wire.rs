@@ -76,7 +76,7 @@ impl Records {
         self.rdata(anchor, rdata);
         let length = (self.bytes.len() - length_at - 2) as u16;
         self.bytes[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
-        self.count += 1;
+        self.count = self.count.saturating_add(1); // so many fit into no message
     }
 
     /// The well-known types may hold pointers (RFC 3597 §4), SRV and all later ones may not.

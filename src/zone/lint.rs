@@ -1,11 +1,13 @@
 //! What a zone must be before it is served, told once all of its records are known.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::iter::successors;
 
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 
 use super::owners::Owners;
-use super::{DNAME, Record, Zone};
+use super::{DNAME, Record, Zone, type_name};
 use crate::name::{self, Name};
 use crate::report::{Code, Problem, Report};
 use crate::units::Serial;
@@ -21,7 +23,8 @@ pub(super) fn lint(records: Vec<Record>, name: Option<&Name>, report: &mut Repor
         owners = Owners::new(&records);
     }
     level_ttls(&mut records, &owners, report);
-    let lint = Lint { origin: &origin, records: &records, owners: &owners, tops: tops(&records, &origin) };
+    let tops = tops(&records, &origin);
+    let lint = Lint { origin: &origin, records: &records, owners: &owners, tops, names: OnceCell::new() };
     lint.apex_ns(report);
     for record in &records {
         lint.alias(record, report);
@@ -110,7 +113,8 @@ fn level_ttls(records: &mut [Record], owners: &Owners, report: &mut Report) {
         let Some(&low) = rrset.iter().min_by_key(|place| ttl_of(place)) else { continue };
         let lowest = &records[low as usize];
         for &high in rrset.iter().filter(|place| ttl_of(place) > lowest.ttl) {
-            let message = format!("the TTLs of `{}` {} differ", lowest.owner, lowest.record_type());
+            let message =
+                format!("the TTLs of `{}` {} differ", lowest.owner, type_name(lowest.record_type()));
             let problem = Problem::warning(Code::ZoneTtlMismatch, records[high as usize].at.clone(), message);
             let label = format!("served with the lowest, {}", lowest.ttl.seconds());
             report.push(problem.label(label).related(lowest.at.clone(), "the lowest"));
@@ -144,11 +148,13 @@ struct Lint<'r> {
     records: &'r [Record],
     owners: &'r Owners,
     tops: HashMap<&'r [u8], &'r Record>,
+    /// See [`Lint::names`]: seldom needed.
+    names: OnceCell<HashSet<&'r [u8]>>,
 }
 
 impl<'r> Lint<'r> {
     fn at(&self, wire: &[u8]) -> impl Iterator<Item = &'r Record> {
-        self.owners.places(self.records, wire).iter().map(|&place| &self.records[place as usize])
+        self.owners.records_of(self.records, wire)
     }
 
     fn first_of(&self, wire: &[u8], record_type: RecordType) -> Option<&'r Record> {
@@ -173,19 +179,18 @@ impl<'r> Lint<'r> {
         if record.record_type() != RecordType::CNAME && !is_dname {
             return;
         }
-        let code = if is_dname { Code::ZoneDname } else { Code::ZoneCname };
-        let what = if is_dname { "DNAME" } else { "CNAME" };
-        for other in self.at(record.owner.as_wire()).filter(|other| !std::ptr::eq(*other, record)) {
+        let (code, what) = if is_dname { (Code::ZoneDname, "DNAME") } else { (Code::ZoneCname, "CNAME") };
+        let owner = record.owner.as_wire();
+        let is_itself = |other: &Record| std::ptr::eq(other, record);
+        let is_first = self.first_of(owner, record.record_type()).is_some_and(is_itself);
+        let clash = self.at(owner).filter(|other| !is_itself(other)).find(|other| {
             let same = other.record_type() == record.record_type();
-            let clash = if is_dname { same } else { !same || other.at.span.start < record.at.span.start };
-            if clash {
-                let message = format!("`{}` has a {what} beside other data", record.owner);
-                let related = format!("its {} record", other.type_name());
-                report.push(
-                    Problem::error(code, record.at.clone(), message).related(other.at.clone(), related),
-                );
-                return;
-            }
+            if same { !is_first } else { !is_dname }
+        });
+        if let Some(other) = clash {
+            let message = format!("`{}` has a {what} beside other data", record.owner);
+            let related = format!("its {} record", type_name(other.record_type()));
+            report.push(Problem::error(code, record.at.clone(), message).related(other.at.clone(), related));
         }
     }
 
@@ -244,34 +249,38 @@ impl<'r> Lint<'r> {
     /// Whether the host is below a delegation, so that its addresses are another zone's to know; glue for that very
     /// delegation is asked for all the same.
     fn is_elsewhere(&self, host: &Name, record: &Record) -> bool {
-        let mut wire = Some(host.as_wire());
-        while let Some(name) = wire.filter(|name| name.len() > self.origin.as_wire().len()) {
-            if self.first_of(name, RecordType::NS).is_some() {
-                return !(record.record_type() == RecordType::NS && record.owner.as_wire() == name);
-            }
-            wire = name::parent(name);
-        }
-        false
+        let mut inside = up_from(host.as_wire()).take_while(|name| name.len() > self.origin.as_wire().len());
+        let cut = inside.find(|name| self.first_of(name, RecordType::NS).is_some());
+        cut.is_some_and(|cut| record.record_type() != RecordType::NS || record.owner.as_wire() != cut)
     }
 
-    /// The owner whose records stand for a name: itself, or a wildcard (RFC 4592).
+    /// The owner whose records stand for a name: itself, or the wildcard below the longest of the names above it that exists
+    /// (RFC 4592 §3.3.1).
     fn covering<'n>(&self, host: &'n Name) -> Option<&'n [u8]>
     where
         'r: 'n,
     {
-        if self.at(host.as_wire()).next().is_some() {
-            return Some(host.as_wire());
+        let host = host.as_wire();
+        if self.at(host).next().is_some() {
+            return Some(host);
         }
-        let mut above = name::parent(host.as_wire());
-        while let Some(name) = above.filter(|name| name.len() >= self.origin.as_wire().len()) {
-            let wildcard = [b"\x01*", name].concat();
-            if let Some(record) = self.at(&wildcard).next() {
-                return Some(record.owner.as_wire());
-            }
-            above = name::parent(name);
-        }
-        None
+        let names = self.names.get_or_init(|| self.names());
+        let encloser = up_from(host).find(|name| names.contains(name)).filter(|name| *name != host)?;
+        let wildcard = [b"\x01*", encloser].concat();
+        self.at(&wildcard).next().map(|record| record.owner.as_wire())
     }
+
+    /// Every name that exists, with records or only with names below it.
+    fn names(&self) -> HashSet<&'r [u8]> {
+        let is_inside = |name: &&[u8]| name.len() >= self.origin.as_wire().len();
+        let owners = self.records.iter().map(|record| record.owner.as_wire());
+        owners.flat_map(|owner| up_from(owner).take_while(is_inside)).collect()
+    }
+}
+
+/// A wire name, and those above it.
+fn up_from(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    successors(Some(name), |name| name::parent(name))
 }
 
 fn target(rdata: &RData) -> Option<&Spelled> {

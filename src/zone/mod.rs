@@ -47,9 +47,9 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// The places of a name's records, in the order of their types.
-    pub fn places(&self, owner: &Name) -> &[u32] {
-        self.owners.places(&self.records, owner.as_wire())
+    /// A name's records, in the order of their types.
+    pub fn records_of(&self, owner: &Name) -> impl Iterator<Item = &Record> {
+        self.owners.records_of(&self.records, owner.as_wire())
     }
 }
 
@@ -74,21 +74,20 @@ impl Record {
         self.rdata.record_type()
     }
 
-    /// The name of its type.
-    pub(crate) fn type_name(&self) -> String {
-        match self.record_type() {
-            DNAME => "DNAME".to_owned(),
-            RecordType::Unknown(code) => format!("TYPE{code}"), // RFC 3597 §5
-            known => known.to_string(),
-        }
-    }
-
     /// Where a DNAME leads.
     pub(crate) fn dname_target(&self) -> Option<Spelled> {
         match &self.rdata {
             RData::Unknown { code: DNAME, rdata } => Spelled::from_bytes(&rdata.anything).ok(),
             _ => None,
         }
+    }
+}
+
+/// A type as people write it, also where hickory has no name for it (RFC 3597 §5).
+pub(crate) fn type_name(record_type: RecordType) -> String {
+    match record_type {
+        RecordType::Unknown(code) => format!("TYPE{code}"),
+        known => known.to_string(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::Record;
 
 /// The places of records, in the order of their owners, types, and places.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Owners(Vec<u32>);
+pub(super) struct Owners(Vec<u32>);
 
 impl Owners {
     pub(super) fn new(records: &[Record]) -> Self {
@@ -13,11 +13,16 @@ impl Owners {
         Self(order)
     }
 
-    /// The places of an owner's records; `owner` is a lowered wire name.
-    pub(crate) fn places(&self, records: &[Record], owner: &[u8]) -> &[u32] {
+    /// An owner's records among all; `owner` is a lowered wire name.
+    pub(super) fn records_of<'r>(
+        &self,
+        records: &'r [Record],
+        owner: &[u8],
+    ) -> impl Iterator<Item = &'r Record> + use<'r, '_> {
         let of = |place: &u32| records[*place as usize].owner.as_wire();
         let rest = &self.0[self.0.partition_point(|place| of(place) < owner)..];
-        &rest[..rest.partition_point(|place| of(place) == owner)]
+        let own = &rest[..rest.partition_point(|place| of(place) == owner)];
+        own.iter().map(|&place| &records[place as usize])
     }
 
     /// The places of each RRset's records.

@@ -23,7 +23,7 @@ pub(super) fn parse(
     sources: &mut Sources<'_>,
     report: &mut Report,
 ) -> Vec<Record> {
-    let origin = zone.and_then(|zone| name::spell(&format!("{zone}."), None).ok());
+    let origin = zone.and_then(|zone| name::spell(&zone.to_string(), Some(&Spelled::root())).ok());
     let mut parser =
         Parser { sources, report, records: Vec::new(), default_ttl: None, last_ttl: None, open: Vec::new() };
     match parser.sources.open(path) {

@@ -4,11 +4,12 @@
 //! character strings, whose escapes it leaves alone outside quotes, and the types it has no text form for
 //! (DNAME, DS). All others are hickory's.
 
+use std::fmt;
 use std::str::FromStr;
 
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, NULL, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
-use hickory_proto::serialize::binary::{BinDecoder, BinEncodable, Restrict};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, Restrict};
 use hickory_proto::serialize::txt::parse_ttl;
 
 use super::DNAME;
@@ -22,14 +23,18 @@ pub(super) struct BadRdata {
     pub(super) word: Option<usize>,
 }
 
-/// A type by its mnemonic, or as `TYPE65280` (RFC 3597 §5).
+/// What stands before the digest of a DS record (RFC 4034 §5.1).
+const DS_HEAD: usize = 4;
+
+/// A type of records by its mnemonic, or as `TYPE65280` (RFC 3597 §5). Types that only questions and messages have are none
+/// (RFC 6895 §3.1).
 pub(super) fn record_type(text: &str) -> Option<RecordType> {
     let upper = text.to_ascii_uppercase();
-    match upper.strip_prefix("TYPE").and_then(|number| number.parse::<u16>().ok()) {
+    let found = match upper.strip_prefix("TYPE").and_then(|number| number.parse::<u16>().ok()) {
         Some(number) => Some(RecordType::from(number)),
-        None if upper == "DNAME" => Some(DNAME),
         None => RecordType::from_str(&upper).ok().filter(|t| !matches!(t, RecordType::Unknown(_))),
-    }
+    };
+    found.filter(|found| !matches!(u16::from(*found), 0 | 41 | 128..=255))
 }
 
 /// Reads the rdata of a record.
@@ -82,11 +87,21 @@ fn generic(record_type: RecordType, words: &[Token<'_>]) -> Result<RData, BadRda
     if bytes.len() != usize::from(length) {
         return Err(bad(format!("{length} bytes are announced, and {} follow", bytes.len()), Some(1)));
     }
-    if matches!(record_type, RecordType::Unknown(_) | RecordType::DS | DNAME) {
-        return Ok(unknown(record_type, bytes));
-    }
+    let bad_data = |e: &dyn fmt::Display| bad(e.to_string(), Some(2));
     let mut decoder = BinDecoder::new(&bytes);
-    RData::read(&mut decoder, record_type, Restrict::new(length)).map_err(|e| bad(e.to_string(), Some(2)))
+    match record_type {
+        RecordType::Unknown(_) => Ok(unknown(record_type, bytes)),
+        RecordType::DS if bytes.len() > DS_HEAD => Ok(unknown(record_type, bytes)),
+        RecordType::DS => Err(bad("there is no digest in it", Some(2))),
+        DNAME => {
+            let name = Spelled::read(&mut decoder).map_err(|e| bad_data(&e))?;
+            let is_all = decoder.is_empty();
+            is_all
+                .then(|| unknown(DNAME, name::wire(&name)))
+                .ok_or_else(|| bad_data(&"more follows the name"))
+        }
+        _ => RData::read(&mut decoder, record_type, Restrict::new(length)).map_err(|e| bad_data(&e)),
+    }
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

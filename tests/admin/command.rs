@@ -31,7 +31,12 @@ async fn an_operators_morning() {
     assert!(json.starts_with("{\"server\"") && json.lines().count() == 1, "{json}");
 
     let drain = ["drain", second, "--for", "2h", "--reason", "kernel update"];
-    let done = format!("drained: p.example A {second}\np.example A: 1 of 2 live\n");
+    let left = format!("p.example A: 1 of 2 live; answered: {first}\n");
+    let would = format!("would be drained: p.example A {second}\n{left}");
+    for dry in [&["drain", second, "--dry-run"][..], &[&drain[..], &["--dry-run"]].concat()] {
+        assert_eq!(said(&pair, dry).await, (would.clone(), String::new(), 0));
+    }
+    let done = format!("drained: p.example A {second}\n{left}");
     assert_eq!(said(&pair, &drain).await, (done, String::new(), 0));
     let (told, _, _) = said(&pair, &["explain", second]).await;
     for sentence in [
@@ -43,7 +48,14 @@ async fn an_operators_morning() {
     }
     let (_, refused, code) = said(&pair, &["drain", first, "--reason", "too"]).await;
     assert!(code == 1 && refused.contains("would be live") && refused.contains("--yes"), "{refused}");
-    let released = format!("released: p.example A {second}\np.example A: 2 of 2 live\n");
+    let (told, refused, code) = said(&pair, &["drain", first, "--dry-run"]).await;
+    assert!(code == 1 && told.contains("0 of 2 live, which is too few: it fails open"), "{told}");
+    assert!(refused.contains("--yes"), "{refused}");
+    assert_eq!(said(&pair, &["drain", first, "--dry-run", "--yes"]).await, (told, String::new(), 0));
+    let all = format!("p.example A {second}\np.example A: 2 of 2 live; answered: {first}, {second}\n");
+    let released = format!("released: {all}");
+    let would = (format!("would be {released}"), String::new(), 0);
+    assert_eq!(said(&pair, &["release", second, "--dry-run"]).await, would);
     assert_eq!(said(&pair, &["release", second]).await, (released, String::new(), 0));
     let (_, none, code) = said(&pair, &["release", second]).await;
     assert_eq!((none, code), (format!("onstage: there is no order on `{second}`\n"), 1));
@@ -85,6 +97,30 @@ async fn words_that_make_no_sense_are_64_and_a_sentence() {
         assert!(code == 64 && told.contains(sentence), "{words:?}: {code} {told}");
     }
     daemon.stop().await;
+}
+
+/// The running server asks, and what it finds counts.
+#[tokio::test]
+async fn members_are_probed_now() {
+    let mut pair = Pair::new();
+    let daemon = pair.start().await;
+    let [first, second] = pair.members.map(|member| member.to_string());
+    let (told, complaints, code) = said(&pair, &["probe", "p.example"]).await;
+    assert!(code == 0 && complaints.is_empty(), "{told}{complaints}");
+    let line = format!("{second}: {second}:8140, check tcp\n  connect");
+    assert!(told.contains(&line) && told.matches("  verdict  pass\n").count() == 2, "{told}");
+    assert!(told.contains("  so far   It is up. 2 fails in a row take it down; none so far.\n"), "{told}");
+
+    pair.kill(1);
+    status_once(&pair, |status| status.pools[0].answered == 1).await;
+    let (told, _, code) = said(&pair, &["probe", &second]).await;
+    assert!(code == 1 && told.contains("  verdict  fail: refused: ") && !told.contains(&first), "{told}");
+    assert!(told.contains("  so far   It is down."), "{told}");
+    let (_, nobody, code) = said(&pair, &["probe", "puppet9"]).await;
+    assert!(code == 64 && nobody.contains("`puppet9`") && nobody.contains("`--here`"), "{nobody}");
+    daemon.stop().await;
+    let (_, none, code) = said(&pair, &["probe"]).await;
+    assert!(code == 1 && none.contains("no server answers"), "a socket that was named is meant: {none}");
 }
 
 /// A shell asks how the line may go on.

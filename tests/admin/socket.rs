@@ -1,5 +1,6 @@
 //! Requests and replies.
 
+use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
 
 use onstage::admin::status::{Mode, Observed, OnDisk};
@@ -58,16 +59,19 @@ async fn an_order_has_a_giver_and_an_effect_and_an_end() {
     let daemon = pair.start().await;
     let (socket, second) = (socket(&pair), pair.members[1]);
     let key = format!("p.example A {second}");
-    let left =
-        |live| json!([{"pool": "p.example", "record_type": "A", "members": 2, "live": live, "mode": "live"}]);
+    let left = |answered: &[IpAddr]| {
+        let (live, bares) = (answered.len(), false);
+        json!([{"pool": "p.example", "record_type": "A", "members": 2, "live": live, "mode": "live", "answered": answered, "bares": bares}])
+    };
+    let (one, both) = (&pair.members[..1], &pair.members[..]);
 
     let preview = ask(&socket, "GET", &format!("/v1/preview?member={second}&order=drain"), "").await;
-    assert_eq!(preview, (200, json!({"members": [key], "pools": left(1)})));
+    assert_eq!(preview, (200, json!({"members": [key], "pools": left(one)})));
     assert!(status(&pair).await.pools[0].members[1].order.is_none(), "asking changes nothing");
 
     let drain = json!({"member": second, "order": "drain", "reason": "kernel update", "seconds": 60});
     let drained = ask(&socket, "POST", "/v1/orders", &drain.to_string()).await;
-    assert_eq!(drained, (200, json!({"members": [key], "pools": left(1)})));
+    assert_eq!(drained, (200, json!({"members": [key], "pools": left(one)})));
     assert!(pair.file().contains("kernel update"), "it is on disk when it is acknowledged");
     let member = status(&pair).await.pools[0].members[1].clone();
     let order = member.order.unwrap();
@@ -82,9 +86,31 @@ async fn an_order_has_a_giver_and_an_effect_and_an_end() {
     let release = json!({"member": second}).to_string();
     assert_eq!(
         ask(&socket, "POST", "/v1/release", &release).await,
-        (200, json!({"members": [key], "pools": left(2)}))
+        (200, json!({"members": [key], "pools": left(both)}))
     );
     assert_eq!(ask(&socket, "POST", "/v1/release", &release).await.0, 409, "there is none any more");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_to_be_probed_now_is_told_of() {
+    let mut pair = Pair::new();
+    let daemon = pair.start().await;
+    let (socket, [first, second]) = (socket(&pair), pair.members);
+    pair.kill(1);
+    let (code, probed) = ask(&socket, "POST", "/v1/probes", &json!({"member": second}).to_string()).await;
+    assert_eq!(code, 200, "{probed}");
+    let found = &probed["findings"][0];
+    assert_eq!((&found["target"], &found["check"]), (&json!(format!("{second}:8140")), &json!("tcp")));
+    assert_eq!(found["reason"], json!("refused"));
+    let judged = json!([{"member": format!("p.example A {second}"), "label": second, "passes": false}]);
+    assert_eq!((&probed["members"], &probed["late"]), (&judged, &json!([])));
+    let (code, all) = ask(&socket, "POST", "/v1/probes", "{}").await;
+    let passes = |member: usize| all["members"][member]["passes"].as_bool().unwrap();
+    assert_eq!((code, passes(0), passes(1)), (200, true, false), "{first} {all}");
+    for (body, expected) in [(r#"{"member": "puppet9"}"#, 404), (r#"{"member": "@"}"#, 400), ("", 400)] {
+        assert_eq!(ask(&socket, "POST", "/v1/probes", body).await.0, expected, "{body}");
+    }
     daemon.stop().await;
 }
 
@@ -122,7 +148,7 @@ async fn what_makes_no_sense_is_one_sentence() {
             order(&first, ""),
             409,
             "bares",
-            "too few members of `p.example` (A) would be live",
+            "too few would be live: 0 of 2 in `p.example` (A)",
         ),
         ("POST", "/v1/orders", order("puppet9", ""), 404, "no-such-member", "there is no member `puppet9`"),
         ("POST", "/v1/orders", order("p.example", ""), 404, "no-such-member", "`; is it `127."),

@@ -4,7 +4,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use onstage::answer::{Rotation, Via};
 
-use crate::harness::{self, Site, lines, peer, plan_of_zone, query, with_edns};
+use crate::harness::{self, Site, lines, peer, plan_of_zone, query, with_edns, with_options};
 
 /// A zone with one RRset that fits into 1232 bytes and not into 512, one that does not fit into 1232, and a cut
 /// whose glue does not fit into 512.
@@ -90,6 +90,15 @@ fn an_opt_record_answers_an_opt_record() {
     let refused = ask(&site, Via::Datagram, &with_edns(query("elsewhere", RecordType::A), 4096, 0, 0));
     assert_eq!(refused.metadata.response_code, ResponseCode::Refused);
     assert!(refused.edns.is_some(), "errors have it too");
+}
+
+/// What its options mean is not known (RFC 6891 §6.1.3).
+#[test]
+fn an_unknown_version_is_badvers_whatever_its_options_are() {
+    let mut asked = with_options(query("p.example", RecordType::A), &[(10, &[1, 2, 3])]);
+    let version = query("p.example", RecordType::A).len() + 6;
+    asked[version] = 1;
+    assert_eq!(u16::from(ask(&site(), Via::Datagram, &asked).metadata.response_code), 16);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use onstage::answer::{Rotation, Via};
 
@@ -79,4 +80,42 @@ fn ds_behind_an_alias_is_answered_on_this_side_of_the_cut() {
     assert_eq!((unsigned.answers.len(), unsigned.authorities[0].record_type()), (1, RecordType::SOA));
     let below = site.ask("b.p.example", RecordType::A);
     assert_eq!((below.answers.len(), below.authorities[0].record_type()), (1, RecordType::NS));
+}
+
+#[test]
+fn a_dname_whose_owner_looks_like_a_wildcard_moves_what_is_below_it() {
+    let site = site("*.w DNAME t.p.example.\na.t A 192.0.2.1\n");
+    let lines = lines(&site.ask("a.*.w.p.example", RecordType::A).answers);
+    let cname = "a.*.w.p.example. 300 CNAME a.t.p.example.".to_owned();
+    assert!(
+        lines.contains(&cname) && lines.contains(&"a.t.p.example. 300 A 192.0.2.1".to_owned()),
+        "{lines:?}"
+    );
+}
+
+/// RFC 1995 §3: the serial that a secondary has stands in the authority section.
+#[test]
+fn an_incremental_transfer_is_refused_as_it_is_really_asked_for() {
+    let mut asked = query("p.example", RecordType::IXFR);
+    asked[9] = 1;
+    asked.extend_from_slice(&[0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 0, 0, 22, 0, 0]);
+    asked.extend_from_slice(&[0; 20]);
+    let reply = site("").ask_with(&mut Rotation::new(0), Via::Stream, &asked).unwrap();
+    assert_eq!(reply.metadata.response_code, ResponseCode::Refused);
+}
+
+/// More than a message counts, let alone holds.
+#[test]
+fn an_rrset_of_any_size_is_truncated_and_never_empty() {
+    use std::fmt::Write;
+    let mut zone = String::new();
+    for i in 0..=65_535_u32 {
+        let _ = writeln!(zone, "big A {}", std::net::Ipv4Addr::from_bits(i));
+        let _ = writeln!(zone, "big TXT {i}");
+    }
+    let site = site(&zone);
+    for record_type in [RecordType::A, RecordType::TXT] {
+        let reply = site.ask("big.p.example", record_type);
+        assert!(reply.metadata.truncation, "{record_type}: {} records", reply.answers.len());
+    }
 }

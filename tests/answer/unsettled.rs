@@ -46,7 +46,7 @@ impl<'s> Wavering<'s> {
         let mut existing = Name::from(name);
         let mut source = Some(existing.clone());
         while !self.names.contains(&existing) {
-            source = existing.wildcard_sibling();
+            source = existing.parent().and_then(|parent| Name::parse(&format!("*.{parent}")).ok());
             existing = existing.parent()?;
         }
         let is_it = |pool: &Pool| pool.record_type == record_type && Some(&pool.name) == source.as_ref();

@@ -27,7 +27,7 @@ async fn each_transport_is_counted_by_itself() {
     tcp.read_exact(&mut vec![0; length.into()]).await.unwrap();
     let mut tls = connect(server.dot(), &server.client(&["dot"])).await.unwrap();
     for _ in 0..3 {
-        send(&mut tls, &asked).await;
+        send(&mut tls, &asked).await.unwrap();
         receive(&mut tls).await.unwrap();
     }
     for mut sender in [https::http2(&server).await.0, https::http3(&server).await.0] {

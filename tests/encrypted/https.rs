@@ -1,5 +1,7 @@
 //! DNS over HTTPS, request by request, with HTTP/2 and with HTTP/3.
 
+use std::time::Duration;
+
 use data_encoding::BASE64URL_NOPAD;
 use h3::error::ConnectionError;
 use hickory_proto::op::Message;
@@ -10,8 +12,11 @@ use hyper::client::conn::http2;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use quinn::Connection;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::client::TlsStream;
 
 use super::quic::{self, code};
 use super::{NAME, PATIENCE, Server, connect, padded};
@@ -19,23 +24,34 @@ use crate::harness::query;
 
 pub const KIND: &str = "application/dns-message";
 
+/// Why there is no response.
+pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
+
 /// The sending half of a connection.
+#[derive(Clone)]
 pub enum Sender {
     Http2(http2::SendRequest<Full<Bytes>>),
     Http3(h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>),
 }
 
-/// A connection, and what becomes of it.
+/// What can be asked on a connection, and what becomes of that.
+pub async fn over_tls(stream: TlsStream<TcpStream>) -> Result<(Sender, JoinHandle<()>), Refusal> {
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    Ok((Sender::Http2(sender), tokio::spawn(async move { drop(connection.await) })))
+}
+
+pub async fn over_quic(connection: Connection) -> Result<(Sender, JoinHandle<ConnectionError>), Refusal> {
+    let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection)).await?;
+    Ok((Sender::Http3(sender), tokio::spawn(async move { driver.wait_idle().await })))
+}
+
 pub async fn http2(server: &Server) -> (Sender, JoinHandle<()>) {
     let stream = connect(server.daemon.all_addrs().doh[0], &server.client(&["h2"])).await.unwrap();
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    (Sender::Http2(sender), tokio::spawn(async move { drop(connection.await) }))
+    over_tls(stream).await.unwrap()
 }
 
 pub async fn http3(server: &Server) -> (Sender, JoinHandle<ConnectionError>) {
-    let connection = quic3(server).await;
-    let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection)).await.unwrap();
-    (Sender::Http3(sender), tokio::spawn(async move { driver.wait_idle().await }))
+    over_quic(quic3(server).await).await.unwrap()
 }
 
 async fn quic3(server: &Server) -> Connection {
@@ -53,30 +69,35 @@ impl Sender {
     ) -> (StatusCode, Bytes) {
         let uri = format!("https://{NAME}{path}");
         let request = Request::builder().method(method).uri(uri).header("content-type", kind);
-        let response = match self {
-            Self::Http2(sender) => {
-                let request = request.body(Full::new(body.into())).unwrap();
-                let response = timeout(PATIENCE, sender.send_request(request)).await.unwrap().unwrap();
-                let (head, body) = response.into_parts();
-                Response::from_parts(head, body.collect().await.unwrap().to_bytes())
-            }
-            Self::Http3(sender) => {
-                let mut stream = sender.send_request(request.body(()).unwrap()).await.unwrap();
-                let _ = stream.send_data(body.into()).await; // not all that is refused is read
-                let _ = stream.finish().await;
-                let response = timeout(PATIENCE, stream.recv_response()).await.unwrap().unwrap();
-                let mut body = Vec::new();
-                while let Some(mut data) = stream.recv_data().await.unwrap() {
-                    body.extend_from_slice(&data.copy_to_bytes(data.remaining()));
-                }
-                response.map(|()| body.into())
-            }
-        };
+        let response = self.send(request.body(()).unwrap(), body).await.unwrap();
         if response.status() == StatusCode::OK {
             assert_eq!(response.headers()["content-type"], KIND);
             assert_eq!(response.headers()["cache-control"], "no-store");
         }
         (response.status(), response.into_body())
+    }
+
+    /// What is said to a request; an error where the connection is not for it any more.
+    pub async fn send(&mut self, request: Request<()>, body: Vec<u8>) -> Result<Response<Bytes>, Refusal> {
+        match self {
+            Self::Http2(sender) => {
+                let request = request.map(|()| Full::new(body.into()));
+                let response = timeout(PATIENCE, sender.send_request(request)).await.unwrap()?;
+                let (head, body) = response.into_parts();
+                Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+            }
+            Self::Http3(sender) => {
+                let mut stream = sender.send_request(request).await?;
+                let _ = stream.send_data(body.into()).await; // not all that is refused is read
+                let _ = stream.finish().await;
+                let response = timeout(PATIENCE, stream.recv_response()).await.unwrap()?;
+                let mut body = Vec::new();
+                while let Some(mut data) = stream.recv_data().await? {
+                    body.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+                }
+                Ok(response.map(|()| body.into()))
+            }
+        }
     }
 }
 
@@ -92,6 +113,7 @@ async fn each_request_has_its_status() {
             (Method::GET, &get, "", Vec::new(), 200),
             (Method::POST, "/dns-query", KIND, vec![0; 12], 200), // FORMERR is a reply
             (Method::POST, "/", KIND, asked.clone(), 404),
+            (Method::POST, "/dns-query", "Application/DNS-Message", asked.clone(), 200), // RFC 9110 §8.3.1
             (Method::POST, "/dns-query", "text/plain", asked.clone(), 415),
             (Method::POST, "/dns-query", KIND, vec![0; 4097], 413),
             (Method::POST, "/dns-query", KIND, asked[..11].to_vec(), 400),
@@ -139,20 +161,71 @@ async fn at_the_end_clients_are_told_to_leave() {
 #[tokio::test]
 async fn large_replies_to_many_requests_at_once_all_arrive() {
     let server = Server::start("").await;
-    let (sender, _connection) = http3(&server).await;
-    let Sender::Http3(sender) = sender else { unreachable!() };
-    let asked: Vec<_> = (0..200)
-        .map(|_| {
-            let mut sender = Sender::Http3(sender.clone());
-            let query = query("large.p.example", RecordType::TXT);
-            tokio::spawn(async move { sender.ask(Method::POST, "/dns-query", KIND, query).await })
-        })
-        .collect();
-    for asked in asked {
-        let (status, reply) = timeout(PATIENCE, asked).await.unwrap().unwrap();
-        assert_eq!((status, Message::from_vec(&reply).unwrap().answers.len()), (StatusCode::OK, 200));
+    let ((two, _http2), (three, _http3)) = (http2(&server).await, http3(&server).await);
+    for sender in [two, three] {
+        let asked: Vec<_> = (0..200)
+            .map(|_| {
+                let mut sender = sender.clone();
+                let query = query("large.p.example", RecordType::TXT);
+                tokio::spawn(async move { sender.ask(Method::POST, "/dns-query", KIND, query).await })
+            })
+            .collect();
+        for asked in asked {
+            let (status, reply) = timeout(PATIENCE, asked).await.unwrap().unwrap();
+            assert_eq!((status, Message::from_vec(&reply).unwrap().answers.len()), (StatusCode::OK, 200));
+        }
     }
     server.daemon.stop().await;
+}
+
+/// A frame of HTTP/2 (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A hundred requests for large replies of somebody who takes as much of a stream as this, and takes nothing.
+fn requests_without_an_ear(window: u32) -> Vec<u8> {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const WINDOW_UPDATE: u8 = 8;
+    let query = query("large.p.example", RecordType::TXT);
+    let named = |opening: &[u8], text: &str| [opening, &[text.len() as u8], text.as_bytes()].concat();
+    let head = [
+        vec![0x83, 0x87], // POST, https
+        named(&[4], "/dns-query"),
+        named(&[1], NAME),
+        named(&[0x0f, 0x10], KIND), // content-type
+    ];
+    let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    said.extend(frame(SETTINGS, 0, 0, &[&[0, 4][..], &window.to_be_bytes()].concat()));
+    said.extend(frame(WINDOW_UPDATE, 0, 0, &(0x7fff_0000_u32).to_be_bytes()));
+    for stream in (1..200).step_by(2) {
+        said.extend(frame(HEADERS, 4, stream, &head.concat()));
+        said.extend(frame(DATA, 1, stream, &query));
+    }
+    said
+}
+
+#[tokio::test]
+async fn replies_that_nobody_takes_are_not_written() {
+    for window in [0, 0x7fff_ffff] {
+        let server = Server::start("tcp = { per-client = 1, idle = \"1s\" }").await;
+        let client = server.client(&["h2"]);
+        let mut stream = connect(server.daemon.all_addrs().doh[0], &client).await.unwrap();
+        stream.write_all(&requests_without_an_ear(window)).await.unwrap();
+        stream.flush().await.unwrap();
+        let next = async {
+            while connect(server.daemon.all_addrs().doh[0], &client).await.is_err() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, next).await.expect("it has to go, and another one may come");
+        let written = server.daemon.counts().replies("NOERROR");
+        assert!((1..30).contains(&written), "{written} of 42 KB each, with a window of {window}");
+        server.daemon.stop().await;
+    }
 }
 
 /// Frames of HTTP/3 (RFC 9114 §7.2).

@@ -56,13 +56,13 @@ async fn end(connection: &Connection) -> Option<u64> {
 }
 
 /// A query behind its length; its id is 0.
-fn framed(mut query: Vec<u8>) -> Vec<u8> {
+pub fn framed(mut query: Vec<u8>) -> Vec<u8> {
     query[..2].fill(0);
     [&(query.len() as u16).to_be_bytes(), &query[..]].concat()
 }
 
 /// What a stream brings back for what it says, all of it.
-async fn exchange(connection: &Connection, said: &[u8]) -> Result<Vec<u8>, ReadToEndError> {
+pub async fn exchange(connection: &Connection, said: &[u8]) -> Result<Vec<u8>, ReadToEndError> {
     let (mut stream, mut reply) = connection.open_bi().await.map_err(quinn::ReadError::from)?;
     let _ = stream.write_all(said).await;
     let _ = stream.finish();
@@ -89,7 +89,7 @@ async fn replies_are_byte_for_byte_those_over_tls() {
         with_options(query("other.example", RecordType::A), &[(3, b"")]),
     ] {
         let framed = framed(query);
-        send(&mut tls, &framed[2..]).await;
+        send(&mut tls, &framed[2..]).await.unwrap();
         let expected = receive(&mut tls).await.unwrap();
         let reply = exchange(&connection, &framed).await.unwrap();
         assert_eq!(

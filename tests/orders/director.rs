@@ -145,9 +145,10 @@ fn an_order_that_leaves_nobody_asks_for_consent() {
     let effect = stage.director.preview(&whom("192.0.2.1"), Some(Word::Drain), at(0)).unwrap();
     let left: Vec<_> = effect.pools.iter().map(|left| (left.live, left.members, left.mode)).collect();
     assert_eq!(left, [(1, 2, Mode::Live), (0, 1, Mode::FailingOpen)]);
+    let then: Vec<_> = effect.pools.iter().map(|left| (left.answered.join(" "), left.is_bared)).collect();
+    assert_eq!(then, [("192.0.2.2".to_owned(), false), ("one.p.example:8140".to_owned(), true)]);
     let refusal = stage.order("192.0.2.1", Word::Drain, None, at(0)).unwrap_err();
-    let why =
-        "too few members of `_x-puppet._tcp.p.example` (SRV) would be live: its other members are no better";
+    let why = "too few would be live: 0 of 1 in `_x-puppet._tcp.p.example` (SRV)";
     assert_eq!(refusal.to_string(), why);
     assert_eq!(stage.told(0)[0], "A 2/2 answered", "nothing has changed");
     stage.order("192.0.2.1@p.example", Word::Drain, None, at(0)).unwrap();

@@ -19,7 +19,7 @@ async fn a_prober_without_descriptors_blames_itself() {
     let told: Vec<String> = (3..30)
         .map(|most| {
             let words = format!(
-                "ulimit -n {most}; exec {} probe -c {}",
+                "ulimit -n {most}; exec {} probe --here -c {}",
                 env!("CARGO_BIN_EXE_onstage"),
                 file.display()
             );

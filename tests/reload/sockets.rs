@@ -86,6 +86,38 @@ async fn no_query_is_lost_by_fifty_reloads() {
     stage.daemon.stop().await;
 }
 
+/// How many UDP sockets the kernel has at this port.
+fn udp_sockets(addr: SocketAddr) -> usize {
+    let port = format!(":{:04X}", addr.port());
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let own = table.lines().filter_map(|line| line.split_whitespace().nth(1));
+    own.filter(|own| own.ends_with(&port)).count()
+}
+
+/// Many clients, so that each socket has some.
+#[tokio::test]
+async fn fewer_workers_lose_no_query_either() {
+    let member = own_address();
+    let site =
+        |workers| Site { members: vec![member], more: format!("workers = {workers}"), ..Site::default() };
+    let stage = Stage::set(&site(4), &[]).await;
+    let addr = stage.addr();
+    let asking: Vec<_> = (0..12).map(|_| stage.ask_on()).collect();
+    for count in [1, 4, 2, 1, 3, 1].repeat(4) {
+        let changes = stage.reload(&site(count)).await.unwrap();
+        assert!(changes.restart.is_empty(), "{changes}");
+        let began = std::time::Instant::now();
+        while udp_sockets(addr) != count {
+            assert!(began.elapsed() < super::stage::PATIENCE, "{} for {count}", udp_sockets(addr));
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+    for asking in asking {
+        assert_eq!(asking.stop().await.answered, [member].into());
+    }
+    stage.daemon.stop().await;
+}
+
 /// Limits cannot be changed while a door is open: it is opened again, on the same sockets.
 #[tokio::test]
 async fn other_limits_hold_after_a_reload() {

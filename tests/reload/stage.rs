@@ -65,7 +65,7 @@ impl Site {
         let zone = format!(
             "$ORIGIN {zone}.\n$TTL 30\n@ SOA ns h {serial} 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n{members}"
         );
-        load_site(&[("onstage.toml", &config), ("zone", &zone)]).plan
+        load_site(&[("onstage.toml", &config), ("zone", &zone), ("token", "a-token-of-these-tests")]).plan
     }
 }
 

@@ -98,7 +98,7 @@ impl Crowd {
                 Event::Found { .. } => (now, now + 2 * INTERVAL),
                 Event::Overdue { .. } => (now, now + INTERVAL + 2 * RECHECK),
             };
-            let Event::Found { probe, finding, pace } = event else { continue };
+            let Event::Found { probe, finding, pace, .. } = event else { continue };
             let fails = &mut self.fails[probe.index()];
             *fails += u32::from(finding.verdict != Verdict::Pass);
             let _ = pace.send(if *fails == 1 { Pace::Recheck } else { Pace::Interval });

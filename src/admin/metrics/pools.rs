@@ -103,6 +103,12 @@ pub(super) const FAMILIES: &[Family] = &[
         kind: Gauge,
         draw: |view| members(view, |member| is_ordered(member, Word::Force).into()),
     },
+    Family {
+        name: "onstage_member_certificate_expiry_timestamp_seconds",
+        help: "When the certificate expires that a member showed last, in Unix time; of several, the first",
+        kind: Gauge,
+        draw: |view| members_with(view, |member| member.certificate_expires.map(Value::from)),
+    },
 ];
 
 fn is_ordered(member: &Member, word: Word) -> bool {
@@ -117,8 +123,13 @@ fn pools(view: &View, value: impl Fn(&Pool) -> Value) -> Vec<Sample> {
     view.status.pools.iter().map(sample).collect()
 }
 
-/// One of each member. No two of a pool have the same labels: who shares its name with another is told by its record, too.
+/// One of each member.
 fn members(view: &View, value: impl Fn(&Member) -> Value) -> Vec<Sample> {
+    members_with(view, |member| Some(value(member)))
+}
+
+/// One of each member that has one. No two of a pool have the same labels: who shares its name with another is told by its record, too.
+fn members_with(view: &View, value: impl Fn(&Member) -> Option<Value>) -> Vec<Sample> {
     let mut samples = Vec::new();
     for pool in &view.status.pools {
         let mut namesakes: HashMap<&str, usize> = HashMap::new();
@@ -131,7 +142,7 @@ fn members(view: &View, value: impl Fn(&Member) -> Value) -> Vec<Sample> {
                 _ => format!("{} ({})", member.label, member.record),
             };
             let labels = [("pool", pool.name.as_str()), ("type", &pool.record_type), ("member", &name)];
-            samples.push(Sample::new(labels, value(member)));
+            samples.extend(value(member).map(|value| Sample::new(labels, value)));
         }
     }
     samples

@@ -1,6 +1,6 @@
 //! Of the server as a whole: what runs, and whether it is as it should be.
 
-use prometheus_client::metrics::MetricType::Gauge;
+use prometheus_client::metrics::MetricType::{Counter, Gauge};
 
 use super::{Family, Sample, Value, View};
 use crate::admin::status::{OnDisk, Zone};
@@ -29,6 +29,31 @@ pub(super) const FAMILIES: &[Family] = &[
         help: "Whether the files of the config say something else than what runs, or cannot be read",
         kind: Gauge,
         draw: |view| Sample::one(view.status.server.config.on_disk != OnDisk::Same),
+    },
+    Family {
+        name: "onstage_config_last_reload_successful",
+        help: "Whether the last reload was not refused; so it is without one",
+        kind: Gauge,
+        draw: |view| Sample::one(!view.counters.entries.reloads.last_was_refused),
+    },
+    Family {
+        name: "onstage_reloads",
+        help: "Reloads by what became of them: done, or refused, which changes nothing",
+        kind: Counter,
+        draw: |view| {
+            let reloads = &view.counters.entries.reloads;
+            let outcomes = [("done", reloads.done), ("refused", reloads.refused)];
+            outcomes.map(|(outcome, count)| Sample::new([("outcome", outcome)], count)).into()
+        },
+    },
+    Family {
+        name: "onstage_certificate_expiry_timestamp_seconds",
+        help: "When a certificate expires that is shown to clients or to members, in Unix time",
+        kind: Gauge,
+        draw: |view| {
+            let certificates = view.status.server.certificates.iter();
+            certificates.map(|shown| Sample::new([("file", &shown.file)], shown.expires)).collect()
+        },
     },
     Family {
         name: "onstage_state_unwritable",

@@ -1,7 +1,8 @@
-// The dashboard: draws each status that the event stream brings. It asks for nothing else, and puts what it is told on the
-// page as text only.
+// The dashboard: draws each status that the event stream brings, and puts what it is told on the page as text only. What is done
+// here is in orders.js.
 
-import { clock, keep, make, milliseconds, plural, say, seconds, set, stretch, svg } from './tools.js';
+import { begin, buttons, foresee, operating } from './orders.js';
+import { clock, keep, make, milliseconds, plural, say, set, stretch, svg } from './tools.js';
 
 const $ = id => document.getElementById(id);
 const QUIET_AFTER = 6000;         // ms without news until the page says so
@@ -13,7 +14,6 @@ let status = null;                // the last status
 let rates = { at: 0, queries: new Map(), perSecond: new Map() };
 let heard = 0;                    // when news came last, by this browser's clock
 let skew = 0;                     // server's clock minus this browser's, in seconds
-let mayOperate = false;
 
 const now = () => Date.now() / 1000 + skew;
 // ---- what a status says
@@ -160,6 +160,8 @@ function drawMember(node, pool, member) {
 function drawMore(node, pool, member, state) {
   const lines = [];
   if (state.more) lines.push(state.more);
+  if (member.certificate_expires) lines.push(`Its certificate is valid until ${new Date(member.certificate_expires * 1000).toLocaleString('en-GB')}` +
+    (member.certificate_expires - now() < 14 * 86400 ? `: ${member.certificate_expires < now() ? 'it has expired.' : `for ${stretch(member.certificate_expires - now())} only.`}` : '.'));
   if (member.order) lines.push(`${member.order.word === 'drain' ? 'Drained' : 'Forced'} ${stretch(now() - member.order.since)} ago` +
     (member.order.until ? `, until ${new Date(member.order.until * 1000).toLocaleString('en-GB')}` : ', until it is released') + '.');
   const cells = member.probes.map(probe => {
@@ -168,26 +170,15 @@ function drawMore(node, pool, member, state) {
     const pending = probe.contradictions ? `, ${probe.contradictions} of ${probe.threshold} against it` : '';
     return [`${probe.check}`, probe.target, `${probe.observed}${probe.stale ? ', stale' : ''}${pending}`, last ? `${says}, ${milliseconds(last.latency_ms)}, ${stretch(now() - last.at)} ago` : says];
   });
-  const text = JSON.stringify([lines, cells, mayOperate, member.order?.word]);
+  const may = operating(pool, member), text = JSON.stringify([lines, cells, may, member.order?.word]);
   if (node.text === text) return;
   const focused = node.contains(document.activeElement) ? document.activeElement.dataset.word : null;
   node.text = text;
   const table = make('table', {}, make('thead', {}, make('tr', {}, ...['check', 'asks', 'observed', 'last verdict'].map(word => make('th', { scope: 'col' }, word)))),
     make('tbody', {}, ...cells.map(row => make('tr', {}, ...row.map((cell, i) => make('td', i === 1 ? { class: 'num' } : {}, cell))))));
   node.replaceChildren(...lines.map(line => make('p', {}, line)), table);
-  if (mayOperate) node.append(buttons(pool, member));
+  if (may) node.append(buttons(pool, member));
   if (focused) node.querySelector(`[data-word="${focused}"]`)?.focus();
-}
-
-function buttons(pool, member) {
-  const row = make('div', { class: 'buttons' });
-  const words = member.order ? ['release', member.order.word === 'drain' ? 'force' : 'drain'] : ['drain', 'force'];
-  for (const word of words) {
-    const button = make('button', { type: 'button', 'data-word': word }, word);
-    button.addEventListener('click', () => askFor(word, pool, member));
-    row.append(button);
-  }
-  return row;
 }
 
 function isShown(pool, member) {
@@ -262,6 +253,7 @@ function connect() {
     count(status);
     tell('live', 'live');
     draw();
+    foresee();
   });
   stream.onerror = () => {
     stream.close();
@@ -274,67 +266,6 @@ setInterval(() => {
   if (document.body.dataset.stream === 'live' && Date.now() - heard > QUIET_AFTER) tell('waiting', `no news since ${clock(heard / 1000)}`);
   draw();
 }, 1000);
-
-// ---- orders, where a token is configured
-
-let wanted = null;
-
-function token() { return sessionStorage.getItem('token'); }
-
-async function post(path, body) {
-  const reply = await fetch(`v1/${path}`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token()}` }, body: JSON.stringify(body) });
-  const said = await reply.json().catch(() => ({}));
-  return { ok: reply.ok, status: reply.status, kind: said.kind, error: said.error ?? `the server says ${reply.status}`, warning: said.warning };
-}
-
-function askFor(word, pool, member) {
-  wanted = { word, member: `${member.record}@${pool.name}` };
-  say($('order-title'), `${word} ${member.label} of ${pool.name}`);
-  say($('order-effect'), word === 'drain' ? 'It is not answered while anybody else can be. Probes go on.'
-    : word === 'force' ? 'It is answered whatever probes say.' : 'What is observed counts again.');
-  say($('order-give'), word);
-  say($('order-trouble'), '');
-  $('order-sure').checked = false;
-  $('order-sure-row').hidden = true;
-  for (const id of ['order-reason', 'order-time']) { $(id).value = ''; $(id).parentElement.hidden = word === 'release'; }
-  $('order').showModal();
-}
-
-async function give(event) {
-  event.preventDefault();
-  const { word, member } = wanted, lasts = seconds($('order-time').value.toLowerCase());
-  if (word !== 'release' && lasts === null) return say($('order-trouble'), 'The time makes no sense: 2h, 30m, 1h 30m.');
-  try {
-    const reply = word === 'release' ? await post('release', { member })
-      : await post('orders', { member, order: word, reason: $('order-reason').value, seconds: lasts, yes: $('order-sure').checked });
-    if (reply.ok && !reply.warning) return $('order').close();
-    if (reply.status === 401) stopOperating();
-    if (reply.kind === 'bares') $('order-sure-row').hidden = false;
-    say($('order-trouble'), reply.warning ?? reply.error);
-  } catch {
-    say($('order-trouble'), 'The server cannot be reached.');
-  }
-}
-
-$('order').addEventListener('submit', give);
-$('order-cancel').addEventListener('click', () => $('order').close());
-$('operate').addEventListener('click', () => {
-  if (mayOperate) return stopOperating();
-  const given = prompt('The token of [admin] token-file');
-  if (given) { sessionStorage.setItem('token', given.trim()); mayOperate = true; }
-  tellOperating();
-});
-
-function stopOperating() {
-  sessionStorage.removeItem('token');
-  mayOperate = false;
-  tellOperating();
-}
-
-function tellOperating() {
-  say($('operate'), mayOperate ? 'stop operating' : 'operate');
-  draw();
-}
 
 // ---- the keyboard
 
@@ -351,9 +282,5 @@ $('filter').addEventListener('submit', event => event.preventDefault());
 $('words').addEventListener('input', draw);
 $('trouble').addEventListener('change', draw);
 
-fetch('v1/access').then(reply => reply.ok ? reply.json() : {}).then(said => {
-  $('operate').hidden = !said.token;
-  mayOperate = !!said.token && !!token();
-  tellOperating();
-}).catch(() => {});
+begin(draw);
 connect();

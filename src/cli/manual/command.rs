@@ -108,9 +108,10 @@ const FILES: [(&str, &str); 4] = [
     ("/run/onstage/onstage.sock", "The control socket; see `onstage-control`(7)."),
 ];
 
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 5] = [
     ("Look for mistakes before a restart:", "onstage check && systemctl restart onstage"),
-    ("Ask each master of one name, step by step:", "onstage probe puppet.example.org"),
+    ("Have each master of one name asked now, step by step:", "onstage probe puppet.example.org"),
+    ("Ask one that is in a new config alone:", "onstage probe --here --config new.toml puppet4"),
     ("What the log has said of one pool:", "journalctl -u onstage ONSTAGE_POOL=puppet.example.org"),
     ("Read a page of this manual that is not installed:", "onstage man onstage.toml | man -l -"),
 ];

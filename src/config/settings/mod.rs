@@ -268,7 +268,7 @@ pub struct Member {
 }
 
 /// How the config names a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MemberKey {
     /// The address of an A or AAAA record.
     Address(IpAddr),

@@ -6,7 +6,7 @@ use crate::config::settings::{CatalogCheck, Kind, Located, Pool, VersionFrom};
 use crate::report::{Code, Location, Problem};
 
 impl Settler<'_> {
-    pub(super) fn puppet_catalog(&mut self, at: &Location, catalog: schema::PuppetCatalog) -> Kind {
+    pub(super) fn puppet_catalog(&mut self, at: &Location, catalog: &schema::PuppetCatalog) -> Kind {
         let trust = self.trust(at, catalog.tls_keys());
         let file = catalog.client_cert.as_ref().and_then(|path| path.get_ref().file_stem());
         let of_file = file.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -14,16 +14,16 @@ impl Settler<'_> {
         Kind::Catalog(CatalogCheck {
             port: catalog.port,
             trust,
-            certname: catalog.certname.map_or(of_file, |name| self.located(name)),
-            environment: catalog.environment,
-            facts: catalog.facts,
+            certname: catalog.certname.clone().map_or(of_file, |name| self.located(name)),
+            environment: catalog.environment.clone(),
+            facts: catalog.facts.clone(),
             version_from: match catalog.version_from {
                 schema::VersionFrom::Any => VersionFrom::Any,
                 schema::VersionFrom::CodeId => VersionFrom::CodeId,
                 schema::VersionFrom::ConfigVersion => VersionFrom::ConfigVersion,
                 schema::VersionFrom::Nothing => VersionFrom::Nothing,
             },
-            version_after: catalog.version_after,
+            version_after: catalog.version_after.clone(),
         })
     }
 

@@ -84,56 +84,21 @@ impl Settler<'_> {
 
     /// The one kind that a check has, or the checks that it joins.
     fn form(&mut self, name: &str, at: Location, check: schema::Check) -> Option<Form> {
-        let mut kinds: Vec<(Location, Kind)> = Vec::new();
-        if let Some(puppetserver) = check.puppetserver {
-            let at = self.at(&puppetserver);
-            kinds.push((at.clone(), self.puppetserver(&at, puppetserver.get_ref())));
-        }
-        if let Some(ca) = check.puppet_ca {
-            let at = self.at(&ca);
-            kinds.push((at.clone(), self.puppet_ca(&at, ca.get_ref())));
-        }
-        if let Some(db) = check.puppetdb {
-            let at = self.at(&db);
-            kinds.push((at.clone(), self.puppetdb(&at, db.get_ref())));
-        }
-        if let Some(puppet3) = check.puppet3 {
-            let at = self.at(&puppet3);
-            kinds.push((at.clone(), self.puppet3(&at, puppet3.get_ref())));
-        }
-        if let Some(load) = check.puppet_load {
-            let at = self.at(&load);
-            kinds.push((at.clone(), self.puppet_load(&at, load.into_inner())));
-        }
-        if let Some(catalog) = check.puppet_catalog {
-            let at = self.at(&catalog);
-            kinds.push((at.clone(), self.puppet_catalog(&at, catalog.into_inner())));
-        }
-        if let Some(http) = check.http {
-            let at = self.at(&http);
-            kinds.push((at.clone(), self.http(&at, http.get_ref())));
-        }
-        if let Some(https) = check.https {
-            let at = self.at(&https);
-            kinds.push((at.clone(), self.https(&at, https.get_ref())));
-        }
-        if let Some(tls) = check.tls {
-            let (at, tls) = (self.at(&tls), tls.into_inner());
-            let trust = self.trust(&at, tls.tls_keys());
-            kinds.push((at, Kind::Tls(TlsCheck { port: tls.port, trust })));
-        }
-        if let Some(tcp) = check.tcp {
-            kinds.push((self.at(&tcp), Kind::Tcp(TcpCheck { port: tcp.get_ref().port })));
-        }
-        if let Some(postgres) = check.postgres {
-            kinds.push((self.at(&postgres), self.postgres(postgres)));
-        }
-        if let Some(exec) = check.exec {
-            let at = self.at(&exec);
-            kinds.extend(self.exec(exec.into_inner()).map(|kind| (at, kind)));
-        }
-        let mut forms: Vec<(Location, Form)> =
-            kinds.into_iter().map(|(at, kind)| (at, Form::Kind(Box::new(kind)))).collect();
+        let kinds = [
+            self.kind(check.puppetserver, Self::puppetserver),
+            self.kind(check.puppet_ca, Self::puppet_ca),
+            self.kind(check.puppetdb, Self::puppetdb),
+            self.kind(check.puppet3, Self::puppet3),
+            self.kind(check.puppet_load, Self::puppet_load),
+            self.kind(check.puppet_catalog, Self::puppet_catalog),
+            self.kind(check.http, Self::http),
+            self.kind(check.https, Self::https),
+            self.kind(check.tls, Self::handshake),
+            self.kind(check.tcp, |_, _, tcp| Some(Kind::Tcp(TcpCheck { port: tcp.port }))),
+            self.kind(check.postgres, Self::postgres),
+            self.kind(check.exec, |settler, _, exec| settler.exec(exec)),
+        ];
+        let mut forms: Vec<(Location, Form)> = kinds.into_iter().flatten().collect();
         for (how, names) in [(How::All, check.all), (How::Any, check.any)] {
             forms.extend(names.map(|names| (self.at(&names), Form::Join(how, names))));
         }
@@ -150,6 +115,22 @@ impl Settler<'_> {
             (None, _) if self.is_excused(&at) => None,
             (None, _) => self.built_in(name, at).map(|kind| Form::Kind(Box::new(kind))),
         }
+    }
+
+    /// What the table of a kind comes to, if it is there.
+    fn kind<T, K: Into<Option<Kind>>>(
+        &mut self,
+        table: Option<Spanned<T>>,
+        settle: impl FnOnce(&mut Self, &Location, &T) -> K,
+    ) -> Option<(Location, Form)> {
+        let table = table?;
+        let at = self.at(&table);
+        let kind = settle(self, &at, table.get_ref()).into()?;
+        Some((at, Form::Kind(Box::new(kind))))
+    }
+
+    fn handshake(&mut self, at: &Location, tls: &schema::TlsHandshake) -> Kind {
+        Kind::Tls(TlsCheck { port: tls.port, trust: self.trust(at, tls.tls_keys()) })
     }
 
     /// Whether something in the table at `at` was left out because it did not fit: its absence is no news.
@@ -169,12 +150,12 @@ impl Settler<'_> {
     fn built_in(&mut self, name: &str, at: Location) -> Option<Kind> {
         match name {
             "puppetserver" => Some(self.puppetserver(&at, &schema::Puppetserver::default())),
-            "puppet-load" => Some(self.puppet_load(&at, schema::PuppetLoad::default())),
+            "puppet-load" => Some(self.puppet_load(&at, &schema::PuppetLoad::default())),
             "puppet-ca" => Some(self.puppet_ca(&at, &schema::PuppetCa::default())),
             "puppetdb" => Some(self.puppetdb(&at, &schema::Puppetdb::default())),
             "puppet3" => Some(self.puppet3(&at, &schema::Puppet3::default())),
             "http" => Some(self.http(&at, &schema::Http::default())),
-            "postgres" => Some(self.postgres(Spanned::new(0..0, schema::Postgres::default()))),
+            "postgres" => Some(self.postgres(&at, &schema::Postgres::default())),
             "https" | "tls" => self.needs(name, at, "ca-file = \"...\""),
             "puppet-catalog" => self.needs(name, at, "client-cert = \"...\", client-key = \"...\""),
             "exec" => self.needs(name, at, "command = [\"...\"]"),

@@ -8,9 +8,9 @@ use crate::config::settings::{ExecCheck, Kind, Located, Warning};
 use crate::report::{Code, Problem};
 
 impl Settler<'_> {
-    pub(super) fn exec(&mut self, exec: schema::Exec) -> Option<Kind> {
+    pub(super) fn exec(&mut self, exec: &schema::Exec) -> Option<Kind> {
         let at = self.at(&exec.command);
-        let mut words = exec.command.into_inner().into_iter();
+        let mut words = exec.command.get_ref().iter().cloned();
         let Some(program) = words.next() else {
             if !self.is_told(at.span.clone()) {
                 let message = "`command` names no program";

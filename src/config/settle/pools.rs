@@ -1,5 +1,8 @@
 //! `[[pool]]`: whose records are watched, with which check.
 
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
@@ -16,7 +19,10 @@ impl Settler<'_> {
     pub(super) fn pool(&mut self, pool: schema::Pool, checks: &mut Checks) -> Option<Pool> {
         let name = self.located(pool.name);
         let check = self.demand(&self.located(pool.check), checks);
-        let members = pool.member.into_iter().filter_map(|(key, member)| self.member(key, member)).collect();
+        let mut members: Vec<Member> =
+            pool.member.into_iter().filter_map(|(key, member)| self.member(key, member)).collect();
+        members.sort_by_key(|member| member.key.at.span.start);
+        self.refuse_repeated("member", members.iter().map(|member| &member.key));
         Some(Pool {
             name: Located { value: name.value.0, at: name.at },
             check: check?,
@@ -62,11 +68,20 @@ impl Settler<'_> {
     }
 
     pub(super) fn refuse_twins(&mut self, pools: &[Pool]) {
-        for (i, pool) in pools.iter().enumerate() {
-            if let Some(twin) = pools[..i].iter().find(|twin| twin.name.value == pool.name.value) {
-                let message = format!("the pool `{}` is defined twice", pool.name.value);
-                let problem = Problem::error(Code::ConfigDuplicate, pool.name.at.clone(), message);
-                self.report.push(problem.label("again here").related(twin.name.at.clone(), "first here"));
+        self.refuse_repeated("pool", pools.iter().map(|pool| &pool.name));
+    }
+
+    fn refuse_repeated<'l, T>(&mut self, what: &str, all: impl Iterator<Item = &'l Located<T>>)
+    where
+        T: fmt::Display + Eq + Hash + 'l,
+    {
+        let mut seen = HashMap::new();
+        for again in all {
+            let first = *seen.entry(&again.value).or_insert(again);
+            if !std::ptr::eq(first, again) {
+                let message = format!("the {what} `{}` is defined twice", again.value);
+                let problem = Problem::error(Code::ConfigDuplicate, again.at.clone(), message);
+                self.report.push(problem.label("again here").related(first.at.clone(), "first here"));
             }
         }
     }

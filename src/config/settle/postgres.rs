@@ -1,23 +1,19 @@
 //! `postgres = {…}`: its TLS keys, which hang together.
 
-use serde_spanned::Spanned;
-
 use super::Settler;
 use crate::config::schema::{self, Encryption};
 use crate::config::settings::{Kind, PostgresCheck, Role, Trust};
 use crate::report::{Code, Location, Problem};
 
 impl Settler<'_> {
-    pub(super) fn postgres(&mut self, postgres: Spanned<schema::Postgres>) -> Kind {
-        let at = self.at(&postgres);
-        let postgres = postgres.into_inner();
-        let trust = self.encryption(&at, &postgres);
+    pub(super) fn postgres(&mut self, at: &Location, postgres: &schema::Postgres) -> Kind {
+        let trust = self.encryption(at, postgres);
         Kind::Postgres(PostgresCheck {
             port: postgres.port,
             trust,
-            user: postgres.user,
-            database: postgres.database,
-            password_file: postgres.password_file.map(|file| self.path(file)),
+            user: postgres.user.clone(),
+            database: postgres.database.clone(),
+            password_file: postgres.password_file.clone().map(|file| self.path(file)),
             role: match postgres.role {
                 schema::Role::Any => None,
                 schema::Role::Primary => Some(Role::Primary),

@@ -6,9 +6,9 @@ use crate::config::settings::{Kind, LoadCheck};
 use crate::report::{Code, Location, Problem};
 
 impl Settler<'_> {
-    pub(super) fn puppet_load(&mut self, at: &Location, load: schema::PuppetLoad) -> Kind {
+    pub(super) fn puppet_load(&mut self, at: &Location, load: &schema::PuppetLoad) -> Kind {
         let trust = self.trust(at, load.tls_keys());
-        let saturated = self.located(load.saturated);
+        let saturated = self.located(load.saturated.clone());
         if saturated.value.0 < load.busy.0 {
             let message = "`saturated` is shorter than `busy`";
             let problem = Problem::error(Code::ConfigConflict, saturated.at, message);

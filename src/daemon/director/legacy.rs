@@ -3,6 +3,7 @@
 //! Everything is told by keys, since ids change with the plan, and times by the steady clock, which goes on. What a later
 //! version of the program writes otherwise is passed over, and found out anew.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -161,10 +162,11 @@ impl Legacy {
 
     /// What is known of each probe of a plan. A check that has changed begins with what it has found before.
     pub(super) fn witnesses<'l>(&'l self, plan: &'l Plan) -> impl Iterator<Item = Option<&'l Witnessed>> {
-        let asked_before: BTreeMap<&str, &Witnessed> =
-            self.probes.values().map(|known| (known.asked.as_str(), known)).collect();
+        let asked_before = OnceCell::new(); // few checks change
+        let index = || self.probes.values().map(|known| (known.asked.as_str(), known)).collect();
         plan.probes.iter().map(move |probe| {
-            self.probes.get(&probe.key()).or_else(|| asked_before.get(asked(probe).as_str()).copied())
+            let before = || -> &BTreeMap<&str, &Witnessed> { asked_before.get_or_init(index) };
+            self.probes.get(&probe.key()).or_else(|| before().get(asked(probe).as_str()).copied())
         })
     }
 

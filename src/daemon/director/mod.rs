@@ -8,6 +8,7 @@ mod account;
 mod agreements;
 mod guard;
 mod history;
+mod inquiries;
 mod legacy;
 mod log;
 mod news;
@@ -39,6 +40,7 @@ use crate::units::{CookieSecret, Moment, PoolId, ProbeId, Serial, ZoneId};
 use account::account;
 use agreements::Agreements;
 use history::History;
+use inquiries::Inquiries;
 use news::{News, queues};
 use orders::Orders;
 use ramps::Ramps;
@@ -46,6 +48,7 @@ use recents::Recents;
 use sighting::Sighting;
 use tales::{Tale, is_awaited};
 
+pub use inquiries::Inquiry;
 pub(super) use legacy::Legacy;
 pub use orders::{Effect, Left, Refusal};
 pub(super) use succession::Heir;
@@ -68,6 +71,7 @@ pub struct Director {
     waiting: BTreeMap<ProbeId, Finding>,
     suspicion: watch::Sender<bool>,
     orders: Orders,
+    inquiries: Inquiries,
     ramps: Ramps,
     lineups: Vec<Lineup>,
     /// When each lineup began, in seconds of Unix time.
@@ -134,6 +138,7 @@ impl Director {
             waiting: BTreeMap::new(),
             suspicion: watch::Sender::new(false),
             orders: Orders::new(&plan, state.orders.clone()),
+            inquiries: Inquiries::default(),
             ramps: Ramps::default(),
             lineups: Vec::new(),
             began: Vec::new(),

@@ -33,8 +33,10 @@ pub struct Left {
     pub live: usize,
     /// Whether that is enough.
     pub mode: Mode,
+    /// Who is answered then, as people call them.
+    pub answered: Vec<String>,
     /// Whether the order takes from it what it needs.
-    is_bared: bool,
+    pub is_bared: bool,
 }
 
 /// Why an order was not taken. Each is one sentence for the operator.
@@ -52,13 +54,13 @@ pub enum Refusal {
     #[error("the order would be over at once")]
     Over,
     /// A drain that takes a pool's last live members.
-    #[error("too few members of {} would be live: its other members are no better", .0.join(" and of "))]
+    #[error("too few would be live: {}", .0.join(" and "))]
     Bares(Vec<String>),
     /// Nothing to release.
     #[error("there is no order on `{0}`")]
     NoOrder(Whom),
     /// Another process takes the place of this one in this very moment.
-    #[error("another process is taking over: give the order again, to that one")]
+    #[error("another process is taking over: say it again, to that one")]
     TakenOver,
 }
 
@@ -162,7 +164,7 @@ impl Director {
             return Err(Refusal::Over);
         }
         let effect = self.preview(whom, Some(order.word), now)?;
-        let bared: Vec<String> = effect.pools.iter().filter(|left| left.is_bared).map(Left::pool).collect();
+        let bared: Vec<String> = effect.pools.iter().filter(|left| left.is_bared).map(Left::told).collect();
         if consent == Consent::Asked && !bared.is_empty() {
             return Err(Refusal::Bares(bared));
         }
@@ -227,23 +229,27 @@ impl Director {
             None => self.observed_standing(id),
         });
         let after: Vec<Standing> = after.collect();
-        let mode = |standings| Lineup::of(pool, standings, Outlook::Settled, None).mode;
+        let lineup = |standings| Lineup::of(pool, standings, Outlook::Settled, self.lineups.get(id.index()));
+        let (is, then) = (lineup(&before), lineup(&after));
         let nobody = after.iter().all(|&standing| standing == Standing::Drained);
-        let gives_way = mode(&before) == Mode::Live && mode(&after) == Mode::FailingOpen;
+        let gives_way = is.mode == Mode::Live && then.mode == Mode::FailingOpen;
+        let answered = pool.members.iter().zip(&then.answered).filter(|(_, answered)| answered.is_some());
         Left {
             pool: pool.name.clone(),
             record_type: pool.record_type,
             members: after.len(),
             live: after.iter().filter(|standing| standing.is_live()).count(),
-            mode: mode(&after),
+            mode: then.mode,
+            answered: answered.map(|(member, _)| member.label.clone()).collect(),
             is_bared: word == Some(Word::Drain) && (nobody || gives_way),
         }
     }
 }
 
 impl Left {
-    fn pool(&self) -> String {
-        format!("`{}` ({})", self.pool, self.record_type)
+    fn told(&self) -> String {
+        let Self { pool, record_type, members, live, .. } = self;
+        format!("{live} of {members} in `{pool}` ({record_type})")
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Tale {
     pub(super) presumed: Presumed,
     /// The version of the code that it serves, while it is up.
     pub(super) version: Option<String>,
+    /// When the certificate expires that it showed last, in seconds of Unix time.
+    pub(super) valid_until: Option<u32>,
 }
 
 /// What is presumed of a member whose turn has not come yet, with a check that asks one at a time. The first of ten masters
@@ -51,6 +53,7 @@ impl Director {
         let before = tale.burden.level();
         tale.burden = burden(tale.burden, probe, finding);
         tale.load = finding.told.load.or(tale.load);
+        tale.valid_until = finding.told.valid_until.or(tale.valid_until);
         let after = tale.burden.level();
         if !self.sightings[id.index()].observed.is_up() {
             tale.burden = Burden::default(); // it comes back as another one

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::news::News;
 use super::sighting::{Sighting, sight};
 use super::{Director, Refusal};
+use crate::admin::probed::SoFar;
 use crate::admin::status::{self, Pool, Prober, Stray, Transition, Zone};
 use crate::health::{Level, Observed, Order, Reason};
 use crate::plan::{MemberId, Origin, Whom};
@@ -129,6 +130,7 @@ impl Director {
             reason: self.reason(id, seen).map(|reason| reason.to_string()),
             detail: self.detail(id, seen, &probes),
             since: seen.since,
+            certificate_expires: probes.iter().filter_map(|id| self.tales[id.index()].valid_until).min(),
             order: self.orders.on(id).map(order),
             probes: probes.into_iter().map(|probe| self.asked(probe)).collect(),
         }
@@ -157,21 +159,28 @@ impl Director {
 
     fn asked(&self, id: ProbeId) -> status::Probe {
         let (probe, sighting) = (&self.plan.probes[id.index()], self.sightings[id.index()]);
-        let (contradictions, threshold) = match sighting.observed {
-            Observed::Unknown => (0, 1),
-            Observed::Up { fails } => (fails, probe.check.fall.get()),
-            Observed::Down { passes, .. } => (passes, probe.check.rise.get()),
-        };
+        let SoFar { observed, contradictions, threshold } = self.so_far(id);
         status::Probe {
             target: probe.target,
             check: probe.check.name.clone(),
-            observed: observed(sighting.observed),
+            observed,
             contradictions,
             threshold,
             since: sighting.since,
             stale: sighting.news == News::Stale,
             recent: self.recents[id.index()].told(),
         }
+    }
+
+    /// What the verdicts of one probe add up to.
+    pub(super) fn so_far(&self, id: ProbeId) -> SoFar {
+        let (check, seen) = (&self.plan.probes[id.index()].check, self.sightings[id.index()].observed);
+        let (contradictions, threshold) = match seen {
+            Observed::Unknown => (0, 1),
+            Observed::Up { fails } => (fails, check.fall.get()),
+            Observed::Down { passes, .. } => (passes, check.rise.get()),
+        };
+        SoFar { observed: observed(seen), contradictions, threshold }
     }
 }
 

@@ -6,7 +6,7 @@ use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 use super::{Scribe, Subject, any};
 use crate::name::{self, Name};
 use crate::snapshot::flags::{NXDOMAIN, YXDOMAIN};
-use crate::snapshot::table::{Found, NodeId, Role};
+use crate::snapshot::table::{Found, NodeId};
 use crate::snapshot::template::{ANY_OTHER_TYPE, Draft};
 use crate::snapshot::wire::{Anchor, Owner, Pointers};
 use crate::units::Ttl;
@@ -56,7 +56,7 @@ impl<'p> Scribe<'p> {
             self.rrset(subject, RecordType::CNAME).into_iter().chain([any()]).collect();
         let (chain, end) = self.follow(subject);
         if let (Some(owner), End::Found(Found::Data(id))) = (chain.iter().rev().find_map(Link::target), end) {
-            for record_type in self.sheet.types(self.plan, self.table, id) {
+            for record_type in self.types(id) {
                 let mut draft = self.draft(subject, record_type);
                 push_chain(subject, &chain, &mut draft);
                 if record_type != RecordType::CNAME
@@ -74,18 +74,14 @@ impl<'p> Scribe<'p> {
         drafts
     }
 
-    /// The answer to DS where a chain ends at a delegation: that type is on our side of it (RFC 4035 §3.1.4.1).
+    /// The answer to DS where a chain ends at a cut: that type is on the upper side of it (RFC 4035 §3.1.4.1).
     fn ds_behind(&mut self, subject: Subject<'_>, chain: &[Link]) -> Option<Draft> {
         let owner = chain.iter().rev().find_map(Link::target)?;
         let Found::Data(cut) = self.table.find(Name::from(owner).as_wire(), true) else { return None };
-        if self.table.node(cut).role != Role::Cut {
-            return None;
-        }
+        self.upper_zone(cut)?;
         let mut draft = self.draft(subject, RecordType::DS);
         push_chain(subject, chain, &mut draft);
-        if !self.push_rrset(subject, &mut draft, Some(owner), cut, RecordType::DS) {
-            self.push_soa(subject.fixed, self.table.node(cut).zone, None, &mut draft);
-        }
+        self.push_ds(subject, Some(owner), cut, &mut draft);
         Some(draft)
     }
 
@@ -123,8 +119,7 @@ impl<'p> Scribe<'p> {
     }
 
     fn cname(&self, id: NodeId) -> Option<(&'p Record, &'p CNAME)> {
-        let (_, record) =
-            self.sheet.rrset(self.plan, self.table, id, RecordType::CNAME).into_iter().next()?;
+        let record = self.sheet.rrset(self.plan, self.table, id, RecordType::CNAME).next()?;
         match &record.rdata {
             RData::CNAME(cname) => Some((record, cname)),
             _ => None,
@@ -132,7 +127,7 @@ impl<'p> Scribe<'p> {
     }
 
     fn dname(&self, id: NodeId) -> Option<(&'p Record, Spelled)> {
-        let (_, record) = self.sheet.rrset(self.plan, self.table, id, DNAME).into_iter().next()?;
+        let record = self.sheet.rrset(self.plan, self.table, id, DNAME).next()?;
         Some((record, record.dname_target()?))
     }
 

@@ -54,16 +54,27 @@ impl<'p> Scribe<'p> {
     /// All answers of a name.
     pub(in crate::snapshot) fn node(&mut self, id: NodeId) -> Vec<Draft> {
         let subject = self.subject(id);
-        let types = self.sheet.types(self.plan, self.table, id);
+        let types = self.types(id);
         match self.table.node(id).role {
             Role::Below(_) => Vec::new(),
-            Role::Cut => {
-                let ds = self.rrset(subject, RecordType::DS).unwrap_or_else(|| self.no_ds(subject));
-                vec![ds, self.referral(subject)]
-            }
+            Role::Cut => vec![self.ds(subject), self.referral(subject)],
             Role::Data if types.contains(&RecordType::CNAME) => self.alias(subject),
-            Role::Data => types.into_iter().filter_map(|t| self.rrset(subject, t)).collect(),
+            Role::Data => {
+                let mut drafts: Vec<Draft> =
+                    types.into_iter().filter_map(|t| self.rrset(subject, t)).collect();
+                drafts.extend(self.upper_zone(id).map(|_| self.ds(subject)));
+                drafts
+            }
         }
+    }
+
+    /// The types at a name, but for DS at a cut, which is a matter of its own.
+    fn types(&self, id: NodeId) -> Vec<RecordType> {
+        let mut types = self.sheet.types(self.plan, self.table, id);
+        if self.upper_zone(id).is_some() {
+            types.retain(|record_type| *record_type != RecordType::DS);
+        }
+        types
     }
 
     /// NODATA or NXDOMAIN (RFC 2308 §2): the SOA, to be cached for the lesser of its TTL and its minimum.
@@ -108,6 +119,7 @@ impl<'p> Scribe<'p> {
         record_type: RecordType,
     ) -> bool {
         let rrset = self.answered(id, record_type);
+        draft.zone = self.table.node(id).zone; // whose SOA it may be
         draft.fails_open |= rrset.fails_open();
         draft.pool = self.sheet.pool(id, record_type).and_then(|pool| self.sheet.cell(pool));
         if rrset.len() == 0 {
@@ -214,17 +226,35 @@ impl<'p> Scribe<'p> {
         draft
     }
 
-    /// The parent's side says that the child is not signed, rather than refer to it (RFC 4035 §3.1.4.1).
-    fn no_ds(&self, subject: Subject<'_>) -> Draft {
+    /// The zone on the upper side of the cut at a name, which has the say on DS; `None`: none that is served, or no cut.
+    fn upper_zone(&self, id: NodeId) -> Option<ZoneId> {
+        let node = self.table.node(id);
+        match node.role {
+            Role::Cut => Some(node.zone),
+            Role::Data if node.is_apex => self.plan.apexes.above(self.table.name(id)),
+            _ => None,
+        }
+    }
+
+    /// The upper side says how the lower one is signed, or that it is not, rather than refer to it (RFC 4035 §3.1.4.1).
+    fn ds(&mut self, subject: Subject<'_>) -> Draft {
         let mut draft = self.draft(subject, RecordType::DS);
-        self.push_soa(subject.fixed, self.table.node(subject.id).zone, None, &mut draft);
+        self.push_ds(subject, None, subject.id, &mut draft);
         draft
+    }
+
+    fn push_ds(&mut self, subject: Subject<'_>, owner: Option<&Spelled>, id: NodeId, draft: &mut Draft) {
+        if !self.push_rrset(subject, draft, owner, id, RecordType::DS)
+            && let Some(zone) = self.upper_zone(id)
+        {
+            self.push_soa(subject.fixed, zone, None, draft);
+        }
     }
 
     fn push_referral(&mut self, anchor: Anchor<'_>, cut: NodeId, draft: &mut Draft) {
         let cut_name = self.table.name(cut);
         let (mut inside, mut elsewhere) = (Vec::new(), Vec::new());
-        for (_, record) in self.sheet.rrset(self.plan, self.table, cut, RecordType::NS) {
+        for record in self.sheet.rrset(self.plan, self.table, cut, RecordType::NS) {
             draft.authorities.push(anchor, Owner::Name(&record.spelled), record.ttl, &record.rdata);
             let RData::NS(ns) = &record.rdata else { continue };
             let host = Name::from(&ns.0);
@@ -244,7 +274,7 @@ impl<'p> Scribe<'p> {
 fn merge(parts: impl Iterator<Item = Records>) -> Records {
     parts.fold(Records::default(), |mut all, part| {
         all.bytes.extend_from_slice(&part.bytes);
-        all.count += part.count;
+        all.count = all.count.saturating_add(part.count);
         all
     })
 }

@@ -13,6 +13,9 @@ use crate::snapshot::wire;
 use crate::units::{MOST_DRAWN, Presence, Ttl};
 use crate::zone::Record;
 
+/// The most records that a section counts (RFC 1035 §4.1.1), which are more than it holds: none is missed behind them.
+const MOST: usize = u16::MAX as usize;
+
 /// The records of an RRset that are answered.
 pub(super) struct Answered<'p> {
     shown: Vec<Shown<'p>>,
@@ -30,22 +33,18 @@ impl<'p> Scribe<'p> {
     /// What is answered of the RRset at a node.
     pub(super) fn answered(&mut self, id: NodeId, record_type: RecordType) -> Answered<'p> {
         let (plan, lineups) = (self.plan, self.lineups);
-        let records = self.sheet.rrset(plan, self.table, id, record_type).into_iter();
+        let records = self.sheet.rrset(plan, self.table, id, record_type).take(MOST);
         let Some(pool) = self.sheet.pool(id, record_type) else {
-            return Answered {
-                shown: records.map(|(_, record)| Shown { record, member: None }).collect(),
-                pool: None,
-            };
+            let shown = records.map(|record| Shown { record, member: None });
+            return Answered { shown: shown.collect(), pool: None };
         };
         self.touched.push(pool);
         let (pool, lineup) = (&plan.pools[pool.index()], &lineups[pool.index()]);
-        let present = pool.members.iter().zip(lineup.answered.iter().copied());
-        let present: Vec<_> = present.filter(|(_, presence)| presence.is_some()).collect();
-        let shown = |(place, record)| {
-            let member = present.iter().find(|(member, _)| member.record == place)?;
-            Some(Shown { record, member: Some(*member) })
-        };
-        Answered { shown: records.filter_map(shown).collect(), pool: Some((pool, lineup)) }
+        // The members are these records, in this order.
+        let members = pool.members.iter().zip(lineup.answered.iter().copied());
+        let present = records.zip(members).filter(|(_, (_, presence))| presence.is_some());
+        let shown = present.map(|(record, member)| Shown { record, member: Some(member) });
+        Answered { shown: shown.collect(), pool: Some((pool, lineup)) }
     }
 }
 

@@ -1,0 +1,173 @@
+//! The control socket, and its file.
+//!
+//! ```text
+//!  the socket's file: missing ─────────────────────▶ bind beside it, then move there: nobody meets half a socket
+//!                     nobody listens (a dead one) ──▶ the same, over it
+//!                     somebody answers ─────────────▶ refused: a second server
+//!                     no socket ────────────────────▶ refused: it is somebody else's
+//! ```
+//!
+//! Who may steer the server is who may open the file: its owner and its group.
+
+use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::unistd::{Gid, Uid, User};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::DoorError;
+
+const SOCKET_MODE: u32 = 0o660;
+const FOLDER_MODE: u32 = 0o755;
+
+/// The file of the control socket, which goes when its door closes.
+#[derive(Debug)]
+pub(super) struct File {
+    path: PathBuf,
+    /// Which file it is: another server may have put its own there.
+    inode: (u64, u64),
+    /// Another process has it from now on.
+    is_left: AtomicBool,
+}
+
+/// A socket that is there already, be it bound by systemd or by the process before this one.
+pub(super) fn inherit(path: &Path, listener: UnixListener) -> Result<(UnixListener, File), DoorError> {
+    let failed = |why| DoorError::Socket { path: path.to_owned(), why };
+    listener.set_nonblocking(true).map_err(failed)?;
+    let file = fs::symlink_metadata(path).map_err(failed)?;
+    Ok((listener, File::new(path, &file)))
+}
+
+/// A new one. `user`: who the server is, or will be, and who the socket belongs to.
+pub(super) fn bind(path: &Path, user: Option<&str>) -> Result<(UnixListener, File), DoorError> {
+    let owner = user.and_then(|name| User::from_name(name).ok()?).map(|user| (user.uid, user.gid));
+    let failed = |why| DoorError::Socket { path: path.to_owned(), why };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(failed)?;
+        give(folder, owner).map_err(failed)?;
+    }
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.file_type().is_socket() => return Err(DoorError::Strange(path.to_owned())),
+        Ok(_) if is_live(path).map_err(failed)? => return Err(DoorError::Taken(path.to_owned())),
+        Ok(_) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(failed(e)),
+    }
+    bind_beside(path, owner).map_err(failed)
+}
+
+fn bind_beside(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<(UnixListener, File)> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    match fs::remove_file(&beside) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&beside)?;
+    listener.set_nonblocking(true)?;
+    fs::set_permissions(&beside, Permissions::from_mode(SOCKET_MODE))?;
+    give(&beside, owner)?;
+    let file = fs::symlink_metadata(&beside)?;
+    fs::rename(&beside, path)?;
+    Ok((listener, File::new(path, &file)))
+}
+
+fn give(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<()> {
+    owner.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid.as_raw()), Some(gid.as_raw())))
+}
+
+/// Whether somebody accepts connections there. One whose hands are full is alive, too.
+fn is_live(path: &Path) -> io::Result<bool> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+impl File {
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is still what is found there.
+    pub(super) fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == self.inode)
+    }
+
+    /// Another process has it from now on: it stays when this one ends.
+    pub(super) fn leave(&self) {
+        self.is_left.store(true, Ordering::Relaxed);
+    }
+
+    fn new(path: &Path, file: &Metadata) -> Self {
+        Self { path: path.to_owned(), inode: (file.dev(), file.ino()), is_left: AtomicBool::new(false) }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if self.is_there() && !*self.is_left.get_mut() {
+            let _ = fs::remove_file(&self.path); // a dead one is taken over anyway
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_its_owners_and_its_groups() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/onstage.sock");
+        let doors = bind(&path, None).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
+        drop(doors);
+        assert!(!path.exists(), "it goes with its server");
+    }
+
+    #[test]
+    fn a_dead_one_is_taken_over_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("onstage.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "left by a process that was killed");
+        let doors = bind(&path, None).unwrap();
+        let refused = bind(&path, None).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!("another onstage is running: it answers on the control socket `{}`", path.display())
+        );
+        fs::remove_file(&path).unwrap();
+        let next = bind(&path, None).unwrap();
+        drop(doors);
+        assert!(path.exists(), "the file of the next one stays");
+        drop(next);
+    }
+
+    #[test]
+    fn what_cannot_be_is_one_clear_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "precious").unwrap();
+        for (path, sentence) in [
+            (file.clone(), "something else has that name, which is no socket"),
+            (file.join("onstage.sock"), "Not a directory"),
+            (dir.path().join("long".repeat(50)), "path must be shorter than SUN_LEN"),
+        ] {
+            let refused = bind(&path, None).unwrap_err().to_string();
+            assert!(refused.contains(sentence) && refused.contains(&*path.to_string_lossy()), "{refused}");
+        }
+        assert_eq!(fs::read_to_string(file).unwrap(), "precious");
+    }
+}
