@@ -27,6 +27,10 @@ puppet:
 package:
     tests/package/run
 
+# The image, built and played with as docker/README.md tells (root, buildah, docker.io, a quarter of an hour)
+image:
+    tests/image/run
+
 # The whole gate
 ci:
     .ci/run

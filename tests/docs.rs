@@ -55,9 +55,11 @@ fn each_example_is_complete_and_nothing_is_wrong_with_it() {
     for example in examples {
         // Installed or mounted, the zones lie elsewhere.
         let elsewhere = |path: &Path| {
-            let inside = path.strip_prefix(example.parent()?).ok()?.strip_prefix("zones").ok()?.to_owned();
-            let folder = if example.starts_with(root().join("docker")) { "zones" } else { "contrib/debian" };
-            Some(root().join(folder).join(inside))
+            if let Ok(mounted) = path.strip_prefix("/zones") {
+                return Some(root().join("zones").join(mounted));
+            }
+            let installed = path.strip_prefix(example.parent()?).ok()?.strip_prefix("zones").ok()?;
+            Some(root().join("contrib/debian").join(installed))
         };
         let reading = load(&example, |path| {
             let path = elsewhere(path).unwrap_or_else(|| path.to_owned());

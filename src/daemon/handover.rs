@@ -26,6 +26,8 @@ use crate::serve::{Bound, Place, Servers};
 const SHORTLY: Duration = Duration::from_secs(5);
 /// How long the new process may take to get ready, at the most.
 const LONGEST: Duration = Duration::from_secs(600);
+/// With the process of this number everything in its container ends.
+const FIRST: u32 = 1;
 
 /// Why this process goes on.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,8 @@ enum HandoverError {
     Passing(#[from] PassingError),
     #[error("the other process speaks protocol {0}, and this one {PROTOCOL}")]
     Protocol(u32),
+    #[error("this is the first process of its container, which would end with it: start another container")]
+    First,
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("the server is stopping")]
@@ -55,6 +59,9 @@ impl Works {
         let hello: Hello = line.hear(SHORTLY).await?;
         if hello.protocol != PROTOCOL {
             return Err(HandoverError::Protocol(hello.protocol));
+        }
+        if std::process::id() == FIRST {
+            return Err(HandoverError::First);
         }
         let mut running = self.running.lock().await; // nothing else changes meanwhile
         let servers = running.servers.as_ref().ok_or(HandoverError::Stopping)?;

@@ -229,7 +229,7 @@ impl Mind {
             Say::Redirect(port) => format!(
                 "HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1:{port}/\r\nContent-Length: 0\r\n\r\n"
             ),
-            Say::Endless => return repeat(&mut stream, &[b'x'; 64 * 1024], Duration::ZERO).await,
+            Say::Endless => return repeat(&mut stream, &[b'x'; 16 * 1024], Duration::ZERO).await,
             Say::Trickle(pause) => return repeat(&mut stream, b"x", pause).await,
         };
         stream.write_all(text.as_bytes()).await?;
