@@ -77,9 +77,10 @@ const EXITS: [(&str, &str); 4] = [
     ("78", "The config or a zone file makes no sense."),
 ];
 
-const SIGNALS: [(&str, &str); 2] = [
+const SIGNALS: [(&str, &str); 3] = [
     ("SIGTERM, SIGINT", "`onstage serve` answers what has arrived, keeps its state, and ends."),
-    ("SIGHUP", "It looks at once whether files on disk have changed."),
+    ("SIGHUP", "It reads config, zones and certificates anew, as with `onstage reload`."),
+    ("SIGUSR2", "It starts the program that is on disk now, which takes over."),
 ];
 
 const ENVIRONMENT: [(&str, &str); 3] = [
@@ -133,6 +134,18 @@ mod tests {
             for flag in word.get_arguments().filter_map(clap::Arg::get_long) {
                 assert!(page.contains(&format!("--{flag}")), "{flag}");
             }
+        }
+    }
+
+    #[test]
+    fn every_signal_that_the_server_hears_is_in_the_manual() {
+        let page = read(Page::Onstage);
+        let signals = page.split(".SH SIGNALS").nth(1).unwrap().split(".SH ").next().unwrap();
+        for (signal, does) in
+            [("SIGTERM", "ends"), ("SIGHUP", "config, zones and certificates"), ("SIGUSR2", "takes over")]
+        {
+            let told = signals.split(".TP").find(|told| told.contains(signal));
+            assert!(told.is_some_and(|told| told.contains(does)), "{signal}: {signals}");
         }
     }
 }
