@@ -45,8 +45,7 @@ pub(super) async fn by_known_name(State(gate): State<Gates>, request: Request, n
 
 /// Only those that have the token.
 pub(super) async fn with_token(State(gate): State<Gates>, request: Request, next: Next) -> Response {
-    let given =
-        request.headers().get(AUTHORIZATION).and_then(|given| given.as_bytes().strip_prefix(b"Bearer "));
+    let given = request.headers().get(AUTHORIZATION).and_then(|given| bearer(given.as_bytes()));
     let token = gate.borrow().token.clone();
     match (token, given) {
         (Some(token), Some(given)) if token.is(given) => next.run(request).await,
@@ -56,6 +55,12 @@ pub(super) async fn with_token(State(gate): State<Gates>, request: Request, next
         }
         _ => Refused::new(Kind::NoToken, "that takes the token of `[admin] token-file`").into_response(),
     }
+}
+
+/// What comes behind the scheme, whose case does not count (RFC 9110 §11.1).
+fn bearer(given: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = given.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
 impl Gate {
@@ -100,6 +105,20 @@ mod tests {
             ("a b", false),
         ] {
             assert_eq!(gate.knows(host), is_known, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_shown_by_its_scheme_however_that_is_written() {
+        for (given, token) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer abc", Some("abc")),
+            ("BEARER abc", Some("abc")),
+            ("Basic abcdef", None),
+            ("Bearer", None),
+            ("", None),
+        ] {
+            assert_eq!(bearer(given.as_bytes()), token.map(str::as_bytes), "{given}");
         }
     }
 }

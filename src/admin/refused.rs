@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use axum::http::StatusCode;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,24 @@ impl Kind {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.kind.code(), json(&self)).into_response()
+        let mut reply = (self.kind.code(), json(&self)).into_response();
+        if self.kind == Kind::NoToken {
+            reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")); // RFC 9110 §15.5.2
+        }
+        reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9110 §15.5.2.
+    #[test]
+    fn whoever_lacks_the_token_is_told_how_to_show_one() {
+        let reply = Refused::new(Kind::NoToken, "no").into_response();
+        assert_eq!(reply.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(reply.headers()[WWW_AUTHENTICATE], "Bearer");
+        assert!(!Refused::new(Kind::Bares, "no").into_response().headers().contains_key(WWW_AUTHENTICATE));
     }
 }

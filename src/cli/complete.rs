@@ -32,7 +32,7 @@ fn candidates(
     words: impl Fn(String, Vec<String>) -> Vec<(String, String)>,
 ) -> Vec<CompletionCandidate> {
     let begun = begun.to_string_lossy();
-    let flags = flags(std::env::args());
+    let flags = flags(std::env::args_os().map(|word| word.to_string_lossy().into_owned()));
     let known = running(&flags).unwrap_or_else(|| configured(&flags.config.path));
     let mut words: Vec<(String, String)> =
         known.into_iter().flat_map(|(pool, members)| words(pool, members)).collect();
@@ -42,12 +42,18 @@ fn candidates(
     words.into_iter().map(|(word, help)| CompletionCandidate::new(word).help(Some(help.into()))).collect()
 }
 
-/// The flags that are on the line already.
+/// The flags that are on the line already. bash breaks words at `=`.
 fn flags(words: impl Iterator<Item = String>) -> ControlFlags {
-    let words: Vec<String> = words.collect();
+    let words: Vec<String> = words.filter(|word| word != "=").collect();
     let value = |names: &[&str]| {
-        let place = words.iter().position(|word| names.contains(&word.as_str()))?;
-        words.get(place + 1).map(Into::into)
+        let mut flags = words.iter().enumerate().flat_map(|(i, word)| {
+            names.iter().filter_map(move |name| Some((i, name.starts_with("--"), word.strip_prefix(name)?)))
+        });
+        flags.find_map(|(i, is_long, rest)| match rest.strip_prefix('=') {
+            Some(value) => Some(value.into()),
+            None if rest.is_empty() => words.get(i + 1).map(Into::into),
+            None => (!is_long).then(|| rest.into()),
+        })
     };
     let config = value(&["-c", "--config"]).map_or_else(ConfigFlag::default, |path| ConfigFlag { path });
     ControlFlags { config, socket: value(&["--socket"]) }
@@ -82,5 +88,14 @@ mod tests {
         assert_eq!(there.config.path, Path::new("own.toml"));
         assert_eq!(there.socket.as_deref(), Some(Path::new("s.sock")));
         assert_eq!(flags("onstage drain pup").config.path, ConfigFlag::default().path);
+        for line in [
+            "--config=own.toml --socket=s.sock",
+            "-cown.toml --socket = s.sock",
+            "-c=own.toml --socket s.sock",
+        ] {
+            let there = flags(&format!("onstage drain {line} pup"));
+            assert_eq!(there.config.path, Path::new("own.toml"), "{line}");
+            assert_eq!(there.socket.as_deref(), Some(Path::new("s.sock")), "{line}");
+        }
     }
 }

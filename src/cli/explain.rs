@@ -74,6 +74,7 @@ fn because(pool: &Pool, member: &Member) -> String {
         (Some(Word::Drain), true, _) => format!("it is drained, but {opened}"),
         (Some(Word::Drain), false, _) => "it is drained".to_owned(),
         (Some(_), true, _) => format!("it is forced, whatever its probes say, which is {state}"),
+        (Some(_), false, _) => format!("it is forced, but with `{}` others go before it", pool.policy),
         (_, true, true) if member.answered < 100 => {
             "it is busy, or has come back a short time ago".to_owned()
         }
@@ -124,11 +125,32 @@ pub(super) fn added_up(SoFar { observed, contradictions, threshold }: &SoFar) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::status::Order;
 
     #[test]
     fn each_member_is_explained_in_sentences() {
         let status = serde_json::from_str(include_str!("../../tests/fixtures/status/status.json")).unwrap();
         let told = render(&status);
         assert_eq!(told, include_str!("../../tests/fixtures/status/explain.txt").trim_end(), "\n{told}");
+    }
+
+    /// `failover` has others before it, and its probes find it dead.
+    #[test]
+    fn a_forced_member_that_others_go_before_is_not_called_up() {
+        let mut status: Status =
+            serde_json::from_str(include_str!("../../tests/fixtures/status/status.json")).unwrap();
+        let pool = &mut status.pools[0];
+        let order = Order {
+            word: Word::Force,
+            who: "root".to_owned(),
+            why: "test".to_owned(),
+            since: 1,
+            until: None,
+        };
+        pool.policy = "failover".to_owned();
+        let member = &mut pool.members[0];
+        (member.order, member.answered, member.observed) = (Some(order), 0, Observed::Down);
+        let why = because(&status.pools[0], &status.pools[0].members[0]);
+        assert_eq!(why, "it is forced, but with `failover` others go before it");
     }
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{RData, Record, RecordType};
 
 use super::delegation::{glue, servers};
@@ -59,7 +59,7 @@ pub(super) async fn delegation(zone: &Zone, way: Way) -> Delegation {
     };
     let mut why = format!("`{}` knows no server of `{above}`", way.resolver);
     for server in addresses_of_servers(&above, way).await.into_iter().take(MOST_SERVERS) {
-        match exchange(server, &zone.origin.to_string(), RecordType::NS, false).await {
+        match asked(server, &zone.origin.to_string(), RecordType::NS, false).await {
             Ok(reply) => return judged(zone, format!("`{above}`, asked at {server},"), &reply),
             Err(e) => why = format!("{server}, which serves `{above}`: {e}"),
         }
@@ -71,7 +71,7 @@ pub(super) async fn delegation(zone: &Zone, way: Way) -> Delegation {
 async fn above(origin: &Name, way: Way) -> io::Result<Name> {
     let mut name = origin.parent();
     while let Some(ancestor) = name {
-        let reply = exchange(way.resolver, &ancestor.to_string(), RecordType::SOA, true).await?;
+        let reply = asked(way.resolver, &ancestor.to_string(), RecordType::SOA, true).await?;
         let mut soas = reply.answers.iter().chain(&reply.authorities);
         let apex = soas.find(|record| record.record_type() == RecordType::SOA);
         if let Some(apex) =
@@ -86,18 +86,35 @@ async fn above(origin: &Name, way: Way) -> io::Result<Name> {
 
 async fn addresses_of_servers(zone: &Name, way: Way) -> Vec<SocketAddr> {
     let mut found: Vec<SocketAddr> = Vec::new();
-    let Ok(reply) = exchange(way.resolver, &zone.to_string(), RecordType::NS, true).await else {
+    let Ok(reply) = asked(way.resolver, &zone.to_string(), RecordType::NS, true).await else {
         return found;
     };
     for server in named(&reply.answers, zone).into_iter().take(MOST_SERVERS) {
         for record_type in [RecordType::A, RecordType::AAAA] {
-            let reply = exchange(way.resolver, &server, record_type, true).await;
+            let reply = asked(way.resolver, &server, record_type, true).await;
             let addresses = reply.map(|reply| reply.answers).unwrap_or_default();
             let addresses = addresses.iter().filter_map(|record| record.data.ip_addr());
             found.extend(addresses.map(|ip| SocketAddr::new(ip, way.port)));
         }
     }
     found
+}
+
+/// A whole reply of somebody who knows: who refuses or fails says nothing of what there is.
+async fn asked(
+    server: SocketAddr,
+    name: &str,
+    record_type: RecordType,
+    recurse: bool,
+) -> io::Result<Message> {
+    let reply = exchange(server, name, record_type, recurse).await?;
+    match reply.metadata.response_code {
+        ResponseCode::NoError | ResponseCode::NXDomain if reply.metadata.truncation => {
+            Err(io::Error::other("its reply is truncated"))
+        }
+        ResponseCode::NoError | ResponseCode::NXDomain => Ok(reply),
+        code => Err(io::Error::other(format!("it says {code}"))),
+    }
 }
 
 /// What a reply of the zone above comes to, beside what our zone says.
@@ -185,6 +202,19 @@ mod tests {
 
     /// A resolver that knows of `example.org.`, and the server of that zone, which refers to us with these records.
     async fn world(referral: Vec<Record>, glue: Vec<Record>) -> Way {
+        flawed(Flaw::None, referral, glue).await
+    }
+
+    /// What is wrong with them.
+    #[derive(Clone, Copy)]
+    enum Flaw {
+        None,
+        Server(ResponseCode),
+        Resolver(ResponseCode),
+        Truncated,
+    }
+
+    async fn flawed(flaw: Flaw, referral: Vec<Record>, glue: Vec<Record>) -> Way {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let addr = socket.local_addr().unwrap();
         tokio::spawn(async move {
@@ -209,6 +239,15 @@ mod tests {
                         reply.authorities.extend(referral.clone());
                         reply.additionals.extend(glue.clone());
                     }
+                    _ => {}
+                }
+                match (flaw, reply.metadata.recursion_desired) {
+                    (Flaw::Server(code), false) => reply.metadata.response_code = code,
+                    (Flaw::Resolver(code), true) => {
+                        reply.metadata.response_code = code;
+                        reply.answers.clear();
+                    }
+                    (Flaw::Truncated, false) => reply.metadata.truncation = true,
                     _ => {}
                 }
                 socket.send_to(&reply.to_vec().unwrap(), client).await.unwrap();
@@ -267,5 +306,19 @@ mod tests {
         let config = "# one\nsearch example.org\nnameserver  fe80::1%eth0\nnameserver\t192.0.2.1 \nnameserver 192.0.2.2\n";
         assert_eq!(resolver(config), Some("192.0.2.1:53".parse().unwrap()));
         assert_eq!(resolver("options edns0\n"), None);
+    }
+
+    /// Who does not say what it knows may know better.
+    #[tokio::test]
+    async fn a_server_that_refuses_to_say_or_says_half_is_no_wrong_delegation() {
+        let loaded = site();
+        for (flaw, says) in [
+            (Flaw::Server(ResponseCode::Refused), "which serves `example.org`: it says Query Refused"),
+            (Flaw::Resolver(ResponseCode::ServFail), "tells no zone above it: it says Server Failure"),
+            (Flaw::Truncated, "which serves `example.org`: its reply is truncated"),
+        ] {
+            let told = delegation(&loaded.plan.zones[0], flawed(flaw, vec![], vec![]).await).await;
+            assert!(matches!(&told, Delegation::Unknown(why) if why.contains(says)), "{told}");
+        }
     }
 }

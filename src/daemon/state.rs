@@ -22,9 +22,8 @@ pub struct StateFile {
     path: PathBuf,
 }
 
-/// What it says.
+/// What it says. What a later version says besides is passed over: to set the file aside for it would cost serials and orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct State {
     /// By zone name: no serial after this one was ever answered.
     pub serials: BTreeMap<String, Serial>,
@@ -206,5 +205,19 @@ mod tests {
         assert_eq!(Lease::start(Serial(2_026_112_401), Some(Serial(9))).now(), Serial(2_026_112_401));
         assert_eq!(Lease::start(Serial(3), Some(Serial(9))).now(), Serial(10));
         assert_eq!(Lease::start(Serial(9), Some(Serial(9))).now(), Serial(10));
+    }
+
+    /// Going back to this version must not cost the serials and the orders.
+    #[test]
+    fn what_a_later_version_has_written_is_read_as_far_as_it_is_understood() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = StateFile::in_dir(dir.path()).unwrap();
+        let order = r#"{"word": "drain", "who": "root", "why": "disk", "since": 7, "ticket": "OPS-1"}"#;
+        let text = format!(
+            r#"{{"serials": {{"p.example": 9}}, "up": {{}}, "orders": {{"p.example A 192.0.2.1": {order}}}, "epoch": 2}}"#
+        );
+        fs::write(file.path(), text).unwrap();
+        let Read::State(state) = file.read().unwrap() else { panic!("set aside") };
+        assert_eq!((state.serials["p.example"], state.orders.len()), (Serial(9), 1));
     }
 }

@@ -19,7 +19,6 @@ use super::Standing;
 
 /// What an operator wants of a member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Order {
     /// Whether it is kept out, or in.
     pub word: Word,

@@ -56,9 +56,10 @@ export function svg(tag, attributes) {
 
 // The seconds in "2h" or "1h 30m"; undefined where nothing is said, null where it makes no sense.
 export function seconds(text) {
-  if (!text.trim()) return undefined;
+  text = text.trim();
+  if (!text) return undefined;
   const units = { s: 1, sec: 1, m: 60, min: 60, h: 3600, d: 86400 };
   const parts = [...text.matchAll(/(\d+)\s*([a-z]+)\s*/gy)];
-  const known = parts.length && parts.map(part => part[0]).join('') === text && parts.every(part => part[2] in units);
+  const known = parts.length && parts.map(part => part[0]).join('') === text && parts.every(part => Object.hasOwn(units, part[2]));
   return known ? parts.reduce((sum, part) => sum + part[1] * units[part[2]], 0) : null;
 }

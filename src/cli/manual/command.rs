@@ -142,4 +142,16 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_signal_that_the_server_hears_is_in_the_manual() {
+        let page = read(Page::Onstage);
+        let signals = page.split(".SH SIGNALS").nth(1).unwrap().split(".SH ").next().unwrap();
+        for (signal, does) in
+            [("SIGTERM", "ends"), ("SIGHUP", "config, zones and certificates"), ("SIGUSR2", "takes over")]
+        {
+            let told = signals.split(".TP").find(|told| told.contains(signal));
+            assert!(told.is_some_and(|told| told.contains(does)), "{signal}: {signals}");
+        }
+    }
 }
