@@ -378,3 +378,17 @@ fn a_demo_that_is_ended_leaves_nothing_behind() {
         assert_eq!(left(), 0, "{signal}");
     }
 }
+
+/// `onstage demo | head -1`
+#[test]
+fn a_demo_that_nobody_watches_ends_without_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_onstage"));
+    demo.arg("demo").env("TMPDIR", folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut demo = demo.spawn().unwrap();
+    drop(demo.stdout.take());
+    let output = demo.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), said.contains("panicked")), (Some(1), false), "{said}");
+    assert!(folder.path().read_dir().unwrap().next().is_none(), "the folder is gone");
+}

@@ -5,10 +5,12 @@ mod doors;
 mod sockets;
 pub mod stage;
 
+use std::io::Write;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use onstage::daemon::{Consent, Difference, ReloadError};
+use onstage::daemon::{Consent, Daemon, Difference, Loaded, ReloadError, load};
 use onstage::health::{Draft, Remark, Word};
 
 use crate::harness::own_address;
@@ -155,4 +157,45 @@ async fn what_takes_a_restart_is_told_each_time() {
         "the control socket goes where the config says"
     );
     stage.daemon.stop().await;
+}
+
+/// A reload that takes long to read has read what is old by the time that another one has begun.
+#[tokio::test]
+async fn of_two_reloads_the_one_that_began_last_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, zone) = (folder.path().join("onstage.toml"), folder.path().join("zone"));
+    let text = |more: &str| {
+        format!("$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n{more}")
+    };
+    std::fs::write(
+        &config,
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"state\"\n[[zone]]\nfile = \"zone\"\n",
+    )
+    .unwrap();
+    std::fs::write(&zone, text("")).unwrap();
+    let Loaded { plan, network } = load(&config, |path| std::fs::read(path)).loaded.unwrap();
+    let daemon = Arc::new(Daemon::start(&plan, &network).await.unwrap());
+    let reload = || {
+        let daemon = Arc::clone(&daemon);
+        tokio::spawn(async move { daemon.reload_files().await.unwrap() })
+    };
+    std::fs::remove_file(&zone).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&zone).status().unwrap().success());
+    let slow = reload();
+    let pipe = zone.clone();
+    let opening = move || std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
+    let mut pipe = tokio::task::spawn_blocking(opening).await.unwrap(); // it reads by now
+    std::fs::remove_file(&zone).unwrap();
+    std::fs::write(&zone, text("a A 192.0.2.2\nb A 192.0.2.3\n")).unwrap();
+    let mut last = reload();
+    let is_done = tokio::time::timeout(Duration::from_millis(300), &mut last).await.is_ok();
+    pipe.write_all(text("a A 192.0.2.2\n").as_bytes()).unwrap();
+    drop(pipe);
+    slow.await.unwrap();
+    if !is_done {
+        last.await.unwrap();
+    }
+    let view = daemon.steering().view(None).await.unwrap();
+    assert_eq!(view.zones[0].records, 5, "what is on disk");
+    daemon.stop().await;
 }

@@ -1,15 +1,19 @@
 //! The server over real sockets: the daemon in this process, on ports of its own.
 
-use std::io::{Read, Write};
+use std::io::{Read as _, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
-use onstage::daemon::{Daemon, StartError};
+use onstage::daemon::{Daemon, Read, StartError, State, StateFile};
 use onstage::demo::{Master, SiteCa, Validity, addresses};
-use onstage::plan::Plan;
+use onstage::plan::{Plan, Probe};
+use onstage::probe::Finding;
+use onstage::probe::guard::Vouch;
+use onstage::probe::schedule::Ask;
+use onstage::units::ProbeId;
 
 use crate::harness::{load_site, own_address, query, receive, with_edns};
 
@@ -283,4 +287,40 @@ fn when_probes_stall_the_pools_fail_open_until_they_go_on() {
         }
     }
     runtime.block_on(daemon.stop());
+}
+
+/// Members that never answer.
+struct Mute;
+
+impl Ask for Mute {
+    async fn ask(&self, _: ProbeId) -> Finding {
+        std::future::pending().await
+    }
+}
+
+impl Vouch for Mute {
+    async fn vouches(&self, _: SocketAddr) -> bool {
+        false
+    }
+}
+
+/// A server that is killed before the first verdict knows as much the next time.
+#[tokio::test]
+async fn what_the_last_run_knew_is_kept_until_there_is_a_verdict() {
+    let state = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nstate-dir = \"{}\"\nfirst-round = \"10ms\"\n\
+         [[zone]]\nfile = \"zone\"\n[check.tcp]\ntcp = {{ port = 8140 }}\n\
+         [[pool]]\nname = \"p.example\"\ncheck = \"tcp\"\n",
+        state.path().display()
+    );
+    let zone = "$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 127.0.0.1\n@ A 127.0.0.2\n@ A 127.0.0.3\n";
+    let plan = load_site(&[("onstage.toml", &config), ("zone", zone)]).plan;
+    let (file, mut last) = (StateFile::in_dir(state.path()).unwrap(), State::default());
+    last.up = plan.probes.iter().map(Probe::key).zip([true, false]).collect();
+    file.write(&last).unwrap();
+    let daemon = Daemon::start(&plan, &Arc::new(Mute)).await.unwrap();
+    let Read::State(kept) = file.read().unwrap() else { panic!("not written") };
+    assert_eq!(kept.up, last.up);
+    daemon.stop().await;
 }

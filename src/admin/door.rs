@@ -189,6 +189,13 @@ impl<R: Running> Entrance<R> {
         self.http.as_ref().map(|Open { door, .. }| (door.addr, &door.listener))
     }
 
+    /// The process that had the doors before has left them: what is on disk goes when this one ends.
+    pub fn claim(&self) {
+        if let Some(open) = &self.control {
+            open.door.file.claim();
+        }
+    }
+
     /// Another process has the doors from now on: what is on disk stays when this one ends.
     pub fn leave(&self) {
         if let Some(open) = &self.control {

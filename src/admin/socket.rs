@@ -23,23 +23,28 @@ use super::DoorError;
 
 const SOCKET_MODE: u32 = 0o660;
 const FOLDER_MODE: u32 = 0o755;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 128;
 
-/// The file of the control socket, which goes when its door closes.
+/// The file of the control socket, which goes when its door closes, if nobody else has it.
 #[derive(Debug)]
 pub(super) struct File {
     path: PathBuf,
     /// Which file it is: another server may have put its own there.
     inode: (u64, u64),
-    /// Another process has it from now on.
+    /// Another process has it, or had it first.
     is_left: AtomicBool,
 }
 
-/// A socket that is there already, be it bound by systemd or by the process before this one.
+/// A socket that is there already, be it bound by systemd or by the process before this one. Its file is not to be removed
+/// before it is claimed: systemd goes on listening there, and so does the process before, should the takeover fail.
 pub(super) fn inherit(path: &Path, listener: UnixListener) -> Result<(UnixListener, File), DoorError> {
     let failed = |why| DoorError::Socket { path: path.to_owned(), why };
     listener.set_nonblocking(true).map_err(failed)?;
     let file = fs::symlink_metadata(path).map_err(failed)?;
-    Ok((listener, File::new(path, &file)))
+    let file = File::new(path, &file);
+    file.leave();
+    Ok((listener, file))
 }
 
 /// A new one. `user`: who the server is, or will be, and who the socket belongs to.
@@ -68,13 +73,21 @@ fn bind_beside(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<(UnixListen
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    let listener = UnixListener::bind(&beside)?;
-    listener.set_nonblocking(true)?;
-    fs::set_permissions(&beside, Permissions::from_mode(SOCKET_MODE))?;
-    give(&beside, owner)?;
+    let socket = bind_deaf(&beside, owner)?;
+    socket.listen(BACKLOG)?;
     let file = fs::symlink_metadata(&beside)?;
     fs::rename(&beside, path)?;
-    Ok((listener, File::new(path, &file)))
+    Ok((socket.into(), File::new(path, &file)))
+}
+
+/// Nobody is let in before its file says who may come: whatever the umask, a connection that waits was made by one of them.
+fn bind_deaf(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
+    give(path, owner)?;
+    Ok(socket)
 }
 
 fn give(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<()> {
@@ -109,6 +122,11 @@ impl File {
         self.is_left.store(true, Ordering::Relaxed);
     }
 
+    /// The process that had it does not need it any more: it goes when this one ends.
+    pub(super) fn claim(&self) {
+        self.is_left.store(false, Ordering::Relaxed);
+    }
+
     fn new(path: &Path, file: &Metadata) -> Self {
         Self { path: path.to_owned(), inode: (file.dev(), file.ino()), is_left: AtomicBool::new(false) }
     }
@@ -134,6 +152,27 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
         drop(doors);
         assert!(!path.exists(), "it goes with its server");
+    }
+
+    #[test]
+    fn nobody_is_let_in_before_the_file_says_who_may_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("onstage.sock");
+        let socket = bind_deaf(&path, None).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, SOCKET_MODE);
+        let refused = std::os::unix::net::UnixStream::connect(&path).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        socket.listen(BACKLOG).unwrap();
+        assert!(is_live(&path).unwrap());
+    }
+
+    #[test]
+    fn one_that_was_there_before_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("onstage.sock");
+        let inherited = inherit(&path, UnixListener::bind(&path).unwrap()).unwrap();
+        drop(inherited);
+        assert!(path.exists(), "systemd listens on it");
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Direction {
         loop {
             self.catch_up();
             let look = self.director.next_look();
-            let wake = self.director.wakes_in(self.clock.now());
+            let wake = self.director.wakes_in(self.clock.now()).filter(|_| !self.director.has_changed());
             tokio::select! {
                 () = stop.cancelled() => return None,
                 Some(event) = self.inbox.events.recv() => self.take(event),

@@ -79,7 +79,9 @@ impl Works {
         line.say(&Answer::Granted(Box::new(estate)), SHORTLY).await?;
         line.hand(&things.iter().map(Thing::socket).collect::<Vec<_>>(), SHORTLY).await?;
         drop(things);
-        let Ready {} = line.hear(hello.patience.saturating_add(SHORTLY).min(LONGEST)).await?;
+        let ready = line.hear(hello.patience.saturating_add(SHORTLY).min(LONGEST));
+        let ready = self.stop.run_until_cancelled(ready).await.ok_or(HandoverError::Stopping)?;
+        let Ready {} = ready?;
         servers.hold_back().await;
         let outcome = self.hold(line, servers).await.inspect_err(|_| servers.go_on())?;
         let _ = outcome.send(Outcome::Taken);

@@ -60,6 +60,7 @@ pub enum ReloadError {
 impl Works {
     /// Reads the files of the config anew: what they say is answered and probed from now on, if it makes sense.
     pub(super) async fn reload_files(&self) -> Result<Reloaded, Refused> {
+        let _turn = self.reading.lock().await;
         let reloaded = self.read_and_reload().await;
         self.ledger.journal.reloaded(reloaded.is_ok());
         if let Err(Refused { error, .. }) = &reloaded {

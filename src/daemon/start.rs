@@ -62,8 +62,8 @@ pub(super) async fn begin(
     let clock = Clock::start();
     let mut director = Director::new(Arc::clone(plan), &state);
     first_round(&mut director, &mut events, plan, clock).await;
-    keeper.keep_now(&director.state()); // before the first answer: a serial that is given is never given again
     let reader = director.open(&state, clock.now()).reader();
+    keeper.keep_now(&director.state()); // before the first answer: a serial that is given is never given again
     let (secret_left, started) = (Duration::ZERO, unix_now());
     let begun = Begun { director, reader, clock, events, schedule, keeper, secret_left, started };
     begun.go_on(plan, ask, sockets, doors)

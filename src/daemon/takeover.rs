@@ -24,7 +24,7 @@ use super::passing::{
 use super::reload::prepare;
 use super::start::{self, Begun, Settled};
 use super::{Daemon, StartError, WAITING_VERDICTS};
-use crate::admin::{Refused, TAKEOVER};
+use crate::admin::{Entrance, Refused, TAKEOVER};
 use crate::plan::Plan;
 use crate::probe::guard::Vouch;
 use crate::probe::schedule::{Ask, Schedule};
@@ -131,6 +131,7 @@ impl Daemon {
         let daemon = serve(plan, ask, settled, prepared.heir, &last, started)?;
         daemon.works.remember(last.counts.clone()).await;
         line.say(&Serving {}, SHORTLY).await?;
+        daemon.works.entrance.lock().iter().for_each(Entrance::claim);
         info!(pid, "taken over");
         let works = Arc::clone(&daemon.works);
         tokio::spawn(async move {

@@ -37,6 +37,8 @@ pub(super) struct Works {
     pub(super) started: u32,
     /// The way to the director, for whoever changes what it directs.
     pub(super) turns: mpsc::Sender<Turn>,
+    /// Who reads the config anew, one after another: whoever began last has read last.
+    pub(super) reading: tokio::sync::Mutex<()>,
     /// One change at a time.
     pub(super) running: tokio::sync::Mutex<Running>,
     pub(super) addrs: Mutex<Addresses>,
@@ -119,6 +121,7 @@ impl Works {
             pulse,
             started,
             turns,
+            reading: tokio::sync::Mutex::default(),
             running: tokio::sync::Mutex::new(running),
             addrs,
             entrance: Mutex::default(),

@@ -13,6 +13,7 @@ mod play;
 mod stage;
 
 use std::future::pending;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,7 +34,7 @@ pub fn run(once: bool) -> ExitCode {
     match played {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            say(&format!("\nThat did not go as told: {e}"));
+            let _ = say(&format!("\nThat did not go as told: {e}"));
             ExitCode::FAILURE
         }
     }
@@ -57,14 +58,13 @@ async fn play(once: bool) -> Result<(), Failure> {
 async fn perform(play: &mut Play, once: bool) -> Result<(), Failure> {
     play.perform().await?;
     if !once {
-        say("\nThat was the play. The server goes on answering; Ctrl-C ends it.");
+        say("\nThat was the play. The server goes on answering; Ctrl-C ends it.")?;
         pending::<()>().await;
     }
     Ok(())
 }
 
-/// A line for the audience.
-#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
-fn say(line: &str) {
-    println!("{line}");
+/// A line for the audience. Where nobody reads any more, the play is over.
+fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
 }

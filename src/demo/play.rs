@@ -1,5 +1,6 @@
 //! The play: what happens to the masters, and what the server makes of it.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ impl Play {
 
     /// Every act in its order.
     pub(super) async fn perform(&mut self) -> Result<(), Failure> {
-        self.announce();
+        self.announce()?;
         self.expect_answer(Instant::now()).await?;
         self.show().await?;
         for (master, act) in [
@@ -54,23 +55,24 @@ impl Play {
         self.stage.strike().await;
     }
 
-    fn announce(&self) {
+    fn announce(&self) -> io::Result<()> {
         let port = self.stage.server.port();
         say(
             "Three masters on loopback, each with a certificate of one CA, and an onstage that watches them.",
-        );
-        say("Ask it yourself, in another terminal:\n");
-        say(&format!("    dig @127.0.0.1 -p {port} {NAME} +short"));
-        say(&format!("    host -p {port} {NAME} 127.0.0.1"));
-        say(&format!("    onstage status --watch -c {}", self.stage.config().display()));
-        if let Some(page) = self.stage.daemon.http_addr() {
-            say(&format!("\nor look at http://{page}/ in a browser.\n"));
+        )?;
+        say("Ask it yourself, in another terminal:\n")?;
+        say(&format!("    dig @127.0.0.1 -p {port} {NAME} +short"))?;
+        say(&format!("    host -p {port} {NAME} 127.0.0.1"))?;
+        say(&format!("    onstage status --watch -c {}", self.stage.config().display()))?;
+        match self.stage.daemon.http_addr() {
+            Some(page) => say(&format!("\nor look at http://{page}/ in a browser.\n")),
+            None => Ok(()),
         }
     }
 
     async fn act(&mut self, master: usize, act: Act) -> Result<(), Failure> {
         let began = Instant::now();
-        say(&format!("\n>> {}", act.told(MASTERS[master])));
+        say(&format!("\n>> {}", act.told(MASTERS[master])))?;
         self.inflict(master, act).await?;
         self.live[master] = matches!(act, Act::Return);
         let took = self.expect_answer(began).await?;
@@ -78,7 +80,7 @@ impl Play {
         match self.reason(master) {
             Some(reason) => say(&format!("   left the answer after {seconds:.2} s: {reason}")),
             None => say(&format!("   is answered again after {seconds:.2} s")),
-        }
+        }?;
         self.show().await
     }
 
@@ -134,9 +136,9 @@ impl Play {
 
     /// What `host` prints.
     async fn show(&self) -> Result<(), Failure> {
-        say("   # host puppet");
+        say("   # host puppet")?;
         for address in addresses(self.stage.server, NAME).await? {
-            say(&format!("   {NAME} has address {address}"));
+            say(&format!("   {NAME} has address {address}"))?;
         }
         Ok(())
     }

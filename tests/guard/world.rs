@@ -149,7 +149,11 @@ impl Watch {
             tokio::select! {
                 Some(event) = self.events.recv() => take(&mut self.director, event, since(self.began)),
                 Some(_) = self.answers.recv() => self.director.vouched(since(self.began)),
-                () = sleep(pause) => drop(self.director.wake(since(self.began))),
+                () = sleep(pause) => {
+                    let now = since(self.began);
+                    self.director.wake(now);
+                    self.director.publish(now);
+                }
             }
         }
     }

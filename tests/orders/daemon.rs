@@ -117,7 +117,6 @@ async fn a_foreign_state_file_is_set_aside() {
         "not JSON",
         "{\"serials\": {}, \"up\": {}, \"orders\": {\"p.example A 192.0.2.1\"",
         "{\"serials\": {}, \"up\": {}, \"orders\": {\"p.example A 192.0.2.1\": {\"word\": \"burn\"}}}",
-        "{\"serials\": {}, \"up\": {}, \"colour\": \"blue\"}",
     ] {
         let site = Pair::new();
         let path = |name: &str| Path::new(site.state.path()).join(name);

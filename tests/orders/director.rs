@@ -114,6 +114,7 @@ fn an_order_ends_when_its_time_is_over() {
         (at(100), None, 2),
     ] {
         let kept = stage.director.wake(now);
+        stage.director.publish(now);
         assert_eq!(kept, if answered == 2 { Kept::Changed } else { Kept::Same });
         assert_eq!(stage.director.wakes_in(now), wakes_in.map(Duration::from_secs), "{now:?}");
         assert_eq!(stage.told(0)[0], format!("A {answered}/2 answered"), "{now:?}");
@@ -128,6 +129,7 @@ fn a_clock_that_jumps_breaks_nothing() {
         stage.order("192.0.2.2", Word::Drain, Some(HOUR), at(0)).unwrap();
         let now = Moment { unix, ..at(1) };
         stage.director.wake(now);
+        stage.director.publish(now);
         let is_over = unix >= NOW + 3600;
         assert_eq!(stage.told(0)[0], if is_over { "A 2/2 answered" } else { "A 1/2 answered" }, "{unix}");
         stage.judge(0, REFUSED, now);
@@ -264,7 +266,9 @@ fn a_member_that_was_drained_comes_back_on_its_ramp() {
     let mut now = Duration::from_secs(10);
     let mut rising = Vec::new();
     for _ in 0..20 {
-        stage.director.wake(Moment { steady: now, unix: NOW + now.as_secs() as u32 });
+        let moment = Moment { steady: now, unix: NOW + now.as_secs() as u32 };
+        stage.director.wake(moment);
+        stage.director.publish(moment);
         rising.push(stage.told(0)[2].clone());
         let moment = Moment { steady: now, unix: NOW };
         let Some(pause) = stage.director.wakes_in(moment) else { break };

@@ -8,7 +8,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::{drain, find_running, socket, take_over};
 use crate::harness::own_address;
-use crate::reload::stage::{Site, Stage};
+use crate::reload::stage::{PATIENCE, Site, Stage};
 use onstage::daemon::Consent;
 
 /// A word behind its length.
@@ -110,4 +110,31 @@ async fn another_program_on_the_socket_is_one_clear_sentence() {
         let sentence = format!("the server on the control socket does not hand over: {why}");
         assert_eq!(refused.unwrap_err().to_string(), sentence);
     }
+}
+
+/// The new process has the control socket by the time that it finds out that it cannot start.
+#[tokio::test]
+async fn who_fails_after_it_has_the_control_socket_leaves_it_to_whoever_goes_on() {
+    let site = Site { members: vec![own_address(), own_address()], ..Site::default() };
+    let mut stage = Stage::set(&site, &[]).await;
+    let more = format!("workers = 2\n[admin]\nsocket = \"{}\"", socket(&stage).display());
+    let no_folder = Some("/dev/null/state".into());
+    let refused = take_over(&mut stage, &Site { state: no_folder, more, ..site.clone() }).await.unwrap_err();
+    assert!(refused.to_string().starts_with("cannot keep state in `/dev/null/state`"), "{refused}");
+    goes_on(&stage, &site).await;
+    take_over(&mut stage, &site).await.unwrap();
+    stage.daemon.stop().await;
+}
+
+/// It may take ten minutes to get ready, and has said so.
+#[tokio::test]
+async fn whoever_stops_the_server_does_not_wait_for_a_silent_successor() {
+    let site = Site { members: vec![own_address()], ..Site::default() };
+    let stage = Stage::set(&site, &[]).await;
+    let mut line = line(&stage).await;
+    let mut hello = hello(1);
+    hello["patience"]["secs"] = json!(600);
+    say(&mut line, &hello).await;
+    assert!(hear(&mut line).await["granted"].is_object());
+    tokio::time::timeout(PATIENCE, stage.daemon.stop()).await.expect("it stops");
 }

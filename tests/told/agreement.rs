@@ -34,6 +34,7 @@ impl Stage {
                 break;
             }
             self.director.wake(at(now));
+            self.director.publish(at(now));
         }
     }
 }

@@ -257,3 +257,56 @@ async fn when_half_of_ten_thousand_members_flap_answers_stay_right() {
     drop(schedule);
     running.abort();
 }
+
+/// Members that are all refused, and come back.
+#[derive(Default)]
+struct Returning(AtomicBool);
+
+impl Ask for Returning {
+    async fn ask(&self, _: ProbeId) -> Finding {
+        let is_well = self.0.load(Ordering::Relaxed);
+        finding(if is_well { Verdict::Pass } else { Verdict::Fail(Reason::Refused) }, Duration::ZERO)
+    }
+}
+
+/// Each step of a ramp takes a serial. A crash at whatever moment must not let one be answered again, and however many rise,
+/// what is published is bounded.
+#[tokio::test(start_paused = true)]
+async fn while_a_crowd_rises_no_serial_is_answered_that_the_state_does_not_cover() {
+    const MEMBERS: u32 = 400;
+    let mut zone =
+        "$ORIGIN p.example.\n$TTL 30\n@ SOA ns.example.net. h 1 2 3 4 5\n@ NS ns.example.net.\n".to_owned();
+    for member in 0..MEMBERS {
+        writeln!(zone, "@ A {}", Ipv4Addr::from(0x0a00_0000 + member)).unwrap();
+    }
+    let config = "[[zone]]\nfile = \"zone\"\n[check.tcp]\ninterval = \"5s\"\nrise = 1\ntcp = { port = 8140 }\n\
+                  [[pool]]\nname = \"p.example\"\ncheck = \"tcp\"\nramp = \"30s\"\n";
+    let plan = load_site(&[("onstage.toml", config), ("zone", &zone)]).plan;
+    let returning = Arc::<Returning>::default();
+    let (sender, mut events) = mpsc::channel(1024);
+    let schedule = Schedule::start(&plan.probes, &returning, &sender);
+    let (clock, state) = (Clock::start(), State::default());
+    let mut director = Director::new(Arc::clone(&plan), &state);
+    while !director.is_informed() {
+        take(&mut director, events.recv().await.unwrap(), clock.now());
+    }
+    let mut reader = director.open(&state, clock.now()).reader();
+    let stop = CancellationToken::new();
+    let direction = Direction::new(director, Inbox::of_events(events), clock);
+    let states = direction.states();
+    let running = tokio::spawn(async move { direction.run(&stop).await });
+    returning.0.store(true, Ordering::Relaxed);
+    let (first, mut before) = (reader.load().serial(ZoneId(0)), 0);
+    for _ in 0..8_000 {
+        sleep(Duration::from_millis(5)).await;
+        let serial = reader.load().serial(ZoneId(0));
+        let leased = states.borrow().state.serials["p.example"];
+        assert!(!serial.is_after(leased), "{serial:?} is answered, and {leased:?} is in the state");
+        assert!(serial.0 - first.0 - before <= 1, "more than one publication in 5 ms");
+        before = serial.0 - first.0;
+    }
+    println!("{MEMBERS} members came back in {before} publications");
+    assert!(before > 1024, "more than one lease: {before}");
+    drop(schedule);
+    running.abort();
+}

@@ -1,6 +1,6 @@
 //! Of pools and their members: who is answered, and why.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use prometheus_client::metrics::MetricType::{Counter, Gauge};
 
@@ -128,11 +128,13 @@ fn members(view: &View, value: impl Fn(&Member) -> Value) -> Vec<Sample> {
     members_with(view, |member| Some(value(member)))
 }
 
-/// One of each member that has one. No two of a pool have the same labels: who shares its name with another is told by its record, too.
+/// One of each member that has one. No two of a pool have the same labels, or the whole scrape is refused: who shares its name with
+/// another is told by its record, too, and SRV records that differ in priority alone are one member here, as they are to orders.
 fn members_with(view: &View, value: impl Fn(&Member) -> Option<Value>) -> Vec<Sample> {
     let mut samples = Vec::new();
     for pool in &view.status.pools {
         let mut namesakes: HashMap<&str, usize> = HashMap::new();
+        let mut told = HashSet::new();
         for member in &pool.members {
             *namesakes.entry(&member.label).or_default() += 1;
         }
@@ -141,9 +143,36 @@ fn members_with(view: &View, value: impl Fn(&Member) -> Option<Value>) -> Vec<Sa
                 Some(1) => member.label.clone(),
                 _ => format!("{} ({})", member.label, member.record),
             };
+            if !told.insert((&member.label, &member.record)) {
+                continue;
+            }
             let labels = [("pool", pool.name.as_str()), ("type", &pool.record_type), ("member", &name)];
             samples.extend(value(member).map(|value| Sample::new(labels, value)));
         }
     }
     samples
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::admin::metrics::{Counters, Format, Process, render};
+
+    #[test]
+    fn no_two_samples_have_the_same_labels() {
+        let status = include_str!("../../../tests/fixtures/status/status.json");
+        let mut status: crate::admin::status::Status = serde_json::from_str(status).unwrap();
+        let twin = status.pools[0].members[0].clone();
+        status.pools[0].members.push(twin);
+        let view = View { status, counters: Counters::default(), process: Process::default() };
+        let text = render(Arc::new(view), Format::Text);
+        let mut told = HashSet::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (labels, _value) = line.rsplit_once(' ').unwrap();
+            assert!(told.insert(labels), "twice: {labels}");
+        }
+        assert!(told.len() > 50, "{text}");
+    }
 }

@@ -148,7 +148,7 @@ mod tests {
         let page = read(Page::Onstage);
         let signals = page.split(".SH SIGNALS").nth(1).unwrap().split(".SH ").next().unwrap();
         for (signal, does) in
-            [("SIGTERM", "ends"), ("SIGHUP", "config, zones and certificates"), ("SIGUSR2", "takes over")]
+            [("SIGTERM", "ends"), ("SIGHUP", "config, zones, certificates"), ("SIGUSR2", "takes over")]
         {
             let told = signals.split(".TP").find(|told| told.contains(signal));
             assert!(told.is_some_and(|told| told.contains(does)), "{signal}: {signals}");

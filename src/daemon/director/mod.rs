@@ -46,7 +46,7 @@ use orders::Orders;
 use ramps::Ramps;
 use recents::Recents;
 use sighting::Sighting;
-use tales::{Tale, is_awaited};
+use tales::{Presumed, Tale, is_awaited};
 
 pub use inquiries::Inquiry;
 pub(super) use legacy::Legacy;
@@ -259,13 +259,15 @@ impl Director {
     /// What the next run should know if this one ends without warning.
     pub fn state(&self) -> State {
         let zones = self.plan.zones.iter().zip(&self.leases);
-        let probes = self.plan.probes.iter().zip(self.observed());
+        let probes = self.plan.probes.iter().zip(self.observed()).zip(&self.tales);
         let serials = zones.map(|(zone, lease)| (zone.origin.to_string(), lease.stored()));
         State {
             serials: self.past.clone().into_iter().chain(serials).collect(),
             up: probes
-                .filter(|(_, observed)| *observed != Observed::Unknown)
-                .map(|(probe, observed)| (probe.key(), observed.is_up()))
+                .filter(|((_, observed), tale)| {
+                    *observed != Observed::Unknown || tale.presumed == Presumed::Unfit
+                })
+                .map(|((probe, observed), _)| (probe.key(), observed.is_up()))
                 .collect(),
             orders: self.orders.kept(&self.plan),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Director;
-use crate::units::{Moment, PoolId};
+use crate::units::Moment;
 
 /// The longest time between two looks at the clock on the wall, which may have been set meanwhile.
 const LOOK: Duration = Duration::from_secs(60);
@@ -29,17 +29,15 @@ impl Director {
         orders.into_iter().chain(steady).min()
     }
 
-    /// Does what is due.
+    /// Does what is due. What follows is to be published: until then, ramps want to be woken for again.
     pub fn wake(&mut self, now: Moment) -> Kept {
         self.mount_guard(now);
-        let (orders, mut pools) = (self.orders.count(), self.ramps.due(now.steady));
-        pools.extend(self.end_orders(now));
-        pools.extend(self.end_graces(now));
-        if !pools.is_empty() {
-            let pools: Vec<PoolId> = pools.into_iter().collect();
-            self.redraw(&pools, now);
-        }
-        self.publish(now);
+        let orders = self.orders.count();
+        self.due.extend(self.ramps.due(now.steady));
+        let ended = self.end_orders(now);
+        self.due.extend(ended);
+        let ended = self.end_graces(now);
+        self.due.extend(ended);
         if self.orders.count() == orders { Kept::Same } else { Kept::Changed }
     }
 }
