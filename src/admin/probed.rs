@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::status::Observed;
+use super::status::SoFar;
 use crate::health::{Standing, Verdict};
 use crate::plan::{Plan, Probe, Wanted};
 use crate::probe::Finding;
@@ -73,17 +73,6 @@ pub struct Step {
     pub seen: String,
     /// How long it took, in milliseconds.
     pub took_ms: f32,
-}
-
-/// What the verdicts of one probe add up to so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SoFar {
-    /// What is observed by it alone.
-    pub observed: Observed,
-    /// How many verdicts in a row say otherwise.
-    pub contradictions: u32,
-    /// How many it takes to change what is observed.
-    pub threshold: u32,
 }
 
 /// Whether what was found is enough for a member.

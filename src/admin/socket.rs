@@ -82,8 +82,7 @@ fn bind_beside(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<(UnixListen
 
 /// Nobody is let in before its file says who may come: whatever the umask, a connection that waits was made by one of them.
 fn bind_deaf(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
     give(path, owner)?;
@@ -96,8 +95,7 @@ fn give(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<()> {
 
 /// Whether somebody accepts connections there. One whose hands are full is alive, too.
 fn is_live(path: &Path) -> io::Result<bool> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     match socket.connect(&SockAddr::unix(path)?) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(true),

@@ -295,18 +295,26 @@ pub struct Probe {
     pub target: SocketAddr,
     /// The check, as the config names it.
     pub check: String,
-    /// What is observed by it alone.
-    pub observed: Observed,
-    /// How many verdicts in a row say otherwise.
-    pub contradictions: u32,
-    /// How many it takes to change what is observed.
-    pub threshold: u32,
+    /// What its verdicts add up to.
+    #[serde(flatten)]
+    pub so_far: SoFar,
     /// Since when it is observed so.
     pub since: Option<u32>,
     /// Whether nothing was heard of it for too long.
     pub stale: bool,
     /// The last verdicts, the newest last; at most 32.
     pub recent: Vec<Verdict>,
+}
+
+/// What the verdicts of one probe add up to so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoFar {
+    /// What is observed by it alone.
+    pub observed: Observed,
+    /// How many verdicts in a row say otherwise.
+    pub contradictions: u32,
+    /// How many it takes to change what is observed.
+    pub threshold: u32,
 }
 
 /// What one probe found.

@@ -7,8 +7,7 @@ use super::say;
 use super::table::{expiring, ordered};
 use super::text::{latency, named, stretch, verdict, wrapped};
 use super::words::ControlFlags;
-use crate::admin::probed::SoFar;
-use crate::admin::status::{Member, Mode, Observed, Pool, Probe, Status, Verdict};
+use crate::admin::status::{Member, Mode, Observed, Pool, Probe, SoFar, Status, Verdict};
 use crate::health::Word;
 use crate::plan::Whom;
 use crate::units::Date;
@@ -92,8 +91,7 @@ fn asked(probe: &Probe) -> Vec<String> {
     for run in probe.recent.chunk_by(|a, b| (&a.reason, a.leaving) == (&b.reason, b.leaving)) {
         lines.extend(in_a_row(run));
     }
-    let Probe { observed, contradictions, threshold, .. } = *probe;
-    let mut sum = added_up(&SoFar { observed, contradictions, threshold });
+    let mut sum = added_up(&probe.so_far);
     if probe.stale {
         sum.push_str(" Nothing was heard of it for too long: it is stale.");
     }

@@ -13,7 +13,7 @@
 
 use super::text::{Ink, WIDTH, columns, latency, listed, named, paint, stretch, wrapped};
 use crate::admin::status::{
-    Certificate, Member, Mode, Observed, OnDisk, Order, Pool, SOON, Server, Status, Zone,
+    Certificate, Member, Mode, Observed, OnDisk, Order, Pool, SOON, Server, SoFar, Status, Zone,
 };
 use crate::report::Colour;
 use crate::units::Date;
@@ -150,10 +150,10 @@ fn notes(member: &Member) -> Vec<String> {
     if member.probes.iter().any(|probe| probe.stale) {
         notes.push("stale".to_owned());
     }
-    let pending = member.probes.iter().find(|probe| probe.contradictions > 0);
-    if let Some(probe) = pending {
-        let what = if probe.observed == Observed::Up { "fails" } else { "passes" };
-        notes.push(format!("{} of {} {what}", probe.contradictions, probe.threshold));
+    let mut sums = member.probes.iter().map(|probe| probe.so_far);
+    if let Some(SoFar { observed, contradictions, threshold }) = sums.find(|sum| sum.contradictions > 0) {
+        let what = if observed == Observed::Up { "fails" } else { "passes" };
+        notes.push(format!("{contradictions} of {threshold} {what}"));
     }
     notes
 }

@@ -37,8 +37,6 @@ pub(super) struct Face {
     ledger: Ledger,
     works: Weak<Works>,
     look: Mutex<Option<Look>>,
-    /// What was shown when it could be seen last: while the server is changed, it cannot.
-    certificates: Mutex<Vec<Certificate>>,
 }
 
 /// Where it is counted.
@@ -65,7 +63,6 @@ impl Face {
             ledger: works.ledger.clone(),
             works: Arc::downgrade(works),
             look: Mutex::default(),
-            certificates: Mutex::default(),
         }
     }
 
@@ -76,11 +73,7 @@ impl Face {
     }
 
     fn certificates(&self) -> Vec<Certificate> {
-        let mut seen = self.certificates.lock();
-        if let Some(running) = self.works.upgrade().as_ref().and_then(|works| works.running.try_lock().ok()) {
-            *seen = running.renewal.certificates();
-        }
-        seen.clone()
+        self.works.upgrade().map(|works| works.renewal.lock().certificates()).unwrap_or_default()
     }
 
     fn works(&self) -> Result<Arc<Works>, Refused> {

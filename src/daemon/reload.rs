@@ -145,7 +145,7 @@ impl Works {
         sent.map_err(|_| ReloadError::Stopping)?;
         is_done.await.map_err(|_| ReloadError::Stopping)?;
         running.plan = Arc::clone(plan);
-        running.watch_over(watch);
+        *self.renewal.lock() = running.watch_over(watch);
         Ok(())
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Works {
     /// One change at a time.
     pub(super) running: tokio::sync::Mutex<Running>,
     pub(super) addrs: Mutex<Addresses>,
+    /// Who reads certificates anew.
+    pub(super) renewal: Mutex<Renewal>,
     /// Where administrators come in; `None`: nowhere any more.
     pub(super) entrance: Mutex<Option<Entrance<Face>>>,
     /// Hears of the end of the director's thread.
@@ -59,7 +61,6 @@ pub(super) struct Running {
     pub(super) plan: Arc<Plan>,
     /// `None`: nothing is answered any more.
     pub(super) servers: Option<Servers>,
-    pub(super) renewal: Renewal,
     /// Who looks after what this plan names: its guards, its certificates.
     watch: Option<DropGuard>,
     pub(super) fixed: Fixed,
@@ -103,14 +104,9 @@ impl Works {
             reins;
         let ledger = Ledger { queries: servers.counter(), journal };
         let addrs = Mutex::new(servers.local_addrs());
-        let mut running = Running {
-            plan: Arc::clone(plan),
-            servers: Some(servers),
-            renewal: Renewal::new(&[]),
-            watch: None,
-            fixed: Fixed::of(plan),
-        };
-        running.watch_over(watch);
+        let mut running =
+            Running { plan: Arc::clone(plan), servers: Some(servers), watch: None, fixed: Fixed::of(plan) };
+        let renewal = Mutex::new(running.watch_over(watch));
         Arc::new(Self {
             views,
             steering,
@@ -124,6 +120,7 @@ impl Works {
             reading: tokio::sync::Mutex::default(),
             running: tokio::sync::Mutex::new(running),
             addrs,
+            renewal,
             entrance: Mutex::default(),
             direction: Mutex::new(Some(direction)),
             closing: TaskTracker::new(),
@@ -151,7 +148,7 @@ impl Works {
 
     /// Reads certificates and their keys again.
     pub(super) async fn renew(&self) {
-        let renewal = self.running.lock().await.renewal.clone();
+        let renewal = self.renewal.lock().clone();
         renewal.look().await;
     }
 
@@ -204,11 +201,12 @@ impl Works {
 
 impl Running {
     /// Certificates are read again when they change, those of the plan alone.
-    pub(super) fn watch_over(&mut self, watch: CancellationToken) {
+    pub(super) fn watch_over(&mut self, watch: CancellationToken) -> Renewal {
         let own = self.servers.as_ref().and_then(Servers::shown);
-        self.renewal = Renewal::new(&self.plan.watched_for(own));
-        tokio::spawn(watch.clone().run_until_cancelled_owned(self.renewal.clone().run()));
+        let renewal = Renewal::new(&self.plan.watched_for(own));
+        tokio::spawn(watch.clone().run_until_cancelled_owned(renewal.clone().run()));
         self.watch = Some(watch.drop_guard()); // whoever looked after the plan before ends here
+        renewal
     }
 }
 

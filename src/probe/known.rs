@@ -5,35 +5,23 @@
 //! known, for a minute: so much later an expired certificate may be noticed. Other CAs are another verifier, which knows
 //! nothing yet.
 
-use std::collections::HashMap;
-use std::hash::Hasher;
-
-use parking_lot::Mutex;
 use rustls::Error;
 use rustls::client::danger::ServerCertVerified;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use siphasher::sip128::{Hasher128, SipHasher24};
+
+use super::chains::Chains;
 
 /// For how many seconds a chain stays known.
 const KNOWN_FOR: u64 = 60;
-/// The most chains that are known; then all are forgotten.
-const MOST: usize = 16_384;
 
-/// The chains that one verifier has just found good.
+/// The chains that one verifier has just found good, and since when, in seconds of Unix time.
 #[derive(Debug)]
-pub(super) struct Known {
-    /// Nobody else can make two chains with the same mark. Without random numbers nothing is ever known.
-    key: Option<[u8; 16]>,
-    /// Since when each chain is known, in seconds of Unix time.
-    since: Mutex<HashMap<u128, u64>>,
-}
+pub(super) struct Known(Chains<u64>);
 
 impl Known {
     /// Nothing yet.
     pub(super) fn nothing() -> Self {
-        let mut key = [0; 16];
-        let key = getrandom::fill(&mut key).ok().map(|()| key);
-        Self { key, since: Mutex::default() }
+        Self(Chains::nothing())
     }
 
     /// Whether a chain is good, as `judge` finds unless it is known.
@@ -44,38 +32,20 @@ impl Known {
         now: UnixTime,
         judge: impl FnOnce() -> Result<ServerCertVerified, Error>,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(key) = &self.key else { return judge() };
-        let mark = mark(key, chain, name);
-        if self.is_known(mark, now.as_secs()) {
+        let (name, now) = (name.to_str(), now.as_secs());
+        let parts = [name.as_bytes()].into_iter().chain(chain.iter().map(AsRef::as_ref));
+        let Some(mark) = self.0.mark(parts) else { return judge() };
+        if self.is_known(mark, now) {
             return Ok(ServerCertVerified::assertion());
         }
         let good = judge()?;
-        self.learn(mark, now.as_secs());
+        self.0.learn(mark, now);
         Ok(good)
     }
 
     fn is_known(&self, mark: u128, now: u64) -> bool {
-        let known = self.since.lock();
-        known.get(&mark).and_then(|&since| now.checked_sub(since)).is_some_and(|age| age < KNOWN_FOR)
+        self.0.of(mark).and_then(|since| now.checked_sub(since)).is_some_and(|age| age < KNOWN_FOR)
     }
-
-    fn learn(&self, mark: u128, now: u64) {
-        let mut known = self.since.lock();
-        if known.len() >= MOST {
-            known.clear();
-        }
-        known.insert(mark, now);
-    }
-}
-
-fn mark(key: &[u8; 16], chain: &[&CertificateDer<'_>], name: &ServerName<'_>) -> u128 {
-    let mut hasher = SipHasher24::new_with_key(key);
-    let name = name.to_str();
-    for part in [name.as_bytes()].into_iter().chain(chain.iter().map(AsRef::as_ref)) {
-        hasher.write_usize(part.len());
-        hasher.write(part);
-    }
-    hasher.finish128().as_u128()
 }
 
 #[cfg(test)]

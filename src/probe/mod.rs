@@ -20,6 +20,7 @@
 
 mod bell;
 mod catalog;
+mod chains;
 mod exec;
 mod expect;
 pub mod guard;

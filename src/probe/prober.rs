@@ -85,7 +85,7 @@ impl Prober {
         let bad = |why| Unusable::BadRequest { check: check.name.clone(), why };
         let encryption = check.kind.trust().map(|trust| {
             let verifier = verify::verifier(trust.verify, authorities).ok_or_else(no_authorities)?;
-            let (config, validity) = (tls::client(verifier, shown), Arc::default());
+            let (config, validity) = (tls::client(verifier, shown), Arc::new(Validity::nothing()));
             Ok(Encryption { config, verify: trust.verify, validity })
         });
         let question = Question::new(&check.kind, authorities).map_err(bad)?;

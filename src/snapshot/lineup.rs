@@ -88,6 +88,12 @@ impl Lineup {
         is_brief.then_some(pool.ttl_unsettled)
     }
 
+    /// Who of `pool` is answered, as people call them.
+    pub fn labels<'p>(&self, pool: &'p Pool) -> impl Iterator<Item = &'p str> {
+        let members = pool.members.iter().zip(&self.answered);
+        members.filter(|(_, presence)| presence.is_some()).map(|(member, _)| &*member.label)
+    }
+
     /// How many members are answered.
     pub fn count(&self) -> usize {
         self.answered.iter().filter(|answered| answered.is_some()).count()

@@ -45,7 +45,7 @@ async fn a_member_that_dies_is_shown() {
     assert!(member.detail.as_ref().unwrap().contains("refused"), "{member:?}");
     let probe = &member.probes[0];
     assert_eq!((probe.target, probe.check.as_str()), ((pair.members[1], 8140).into(), "tcp"));
-    assert_eq!((probe.observed, probe.threshold), (Observed::Down, 2));
+    assert_eq!((probe.so_far.observed, probe.so_far.threshold), (Observed::Down, 2));
     let (first, last) = (probe.recent.first().unwrap(), probe.recent.last().unwrap());
     assert_eq!((first.reason.as_deref(), last.reason.as_deref()), (None, Some("refused")));
     assert!(dead.zones[0].serial > calm.zones[0].serial);

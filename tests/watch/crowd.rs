@@ -210,6 +210,20 @@ impl Ask for Flapping {
     }
 }
 
+/// Somebody who has heard of each member once, and what it goes on with.
+async fn informed(
+    plan: &Arc<Plan>,
+    ask: &Arc<impl Ask>,
+) -> (Schedule, Director, mpsc::Receiver<Event>, Clock) {
+    let (sender, mut events) = mpsc::channel(1024);
+    let schedule = Schedule::start(&plan.probes, ask, &sender);
+    let (clock, mut director) = (Clock::start(), Director::new(Arc::clone(plan), &State::default()));
+    while !director.is_informed() {
+        take(&mut director, events.recv().await.unwrap(), clock.now());
+    }
+    (schedule, director, events, clock)
+}
+
 /// Five thousand members that come and go with each verdict: publications, states and what waits are bounded, and each
 /// answer has the members that are always well.
 #[tokio::test(start_paused = true)]
@@ -217,14 +231,8 @@ async fn when_half_of_ten_thousand_members_flap_answers_stay_right() {
     const SECONDS: u32 = 10;
     let plan = Flapping::plan();
     let flapping = Arc::new(Flapping((0..Flapping::MEMBERS).map(|_| AtomicUsize::new(0)).collect()));
-    let (sender, mut events) = mpsc::channel(1024);
-    let schedule = Schedule::start(&plan.probes, &flapping, &sender);
-    let (clock, state) = (Clock::start(), State::default());
-    let mut director = Director::new(Arc::clone(&plan), &state);
-    while !director.is_informed() {
-        take(&mut director, events.recv().await.unwrap(), clock.now());
-    }
-    let mut reader = director.open(&state, clock.now()).reader();
+    let (schedule, mut director, events, clock) = informed(&plan, &flapping).await;
+    let mut reader = director.open(&State::default(), clock.now()).reader();
     let (mut views, stop) = (director.views(), CancellationToken::new());
     let direction = Direction::new(director, Inbox::of_events(events), clock);
     let mut states = direction.states();
@@ -283,14 +291,8 @@ async fn while_a_crowd_rises_no_serial_is_answered_that_the_state_does_not_cover
                   [[pool]]\nname = \"p.example\"\ncheck = \"tcp\"\nramp = \"30s\"\n";
     let plan = load_site(&[("onstage.toml", config), ("zone", &zone)]).plan;
     let returning = Arc::<Returning>::default();
-    let (sender, mut events) = mpsc::channel(1024);
-    let schedule = Schedule::start(&plan.probes, &returning, &sender);
-    let (clock, state) = (Clock::start(), State::default());
-    let mut director = Director::new(Arc::clone(&plan), &state);
-    while !director.is_informed() {
-        take(&mut director, events.recv().await.unwrap(), clock.now());
-    }
-    let mut reader = director.open(&state, clock.now()).reader();
+    let (schedule, mut director, events, clock) = informed(&plan, &returning).await;
+    let mut reader = director.open(&State::default(), clock.now()).reader();
     let stop = CancellationToken::new();
     let direction = Direction::new(director, Inbox::of_events(events), clock);
     let states = direction.states();

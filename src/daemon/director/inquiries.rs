@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Director, Refusal};
-use crate::admin::probed::{Found, Probed, SoFar, judged, questions};
+use crate::admin::probed::{Found, Probed, judged, questions};
+use crate::admin::status::SoFar;
 use crate::health::Verdict;
 use crate::plan::{Plan, Wanted, Whom};
 use crate::probe::Finding;

@@ -77,8 +77,7 @@ pub(super) fn fresh() {
 
 /// Others of a pool are answered than before; `blind`: all of its verdicts are stale.
 pub(super) fn lineup(pool: &Pool, lineup: &Lineup, blind: bool) {
-    let members = pool.members.iter().zip(&lineup.answered).filter(|(_, presence)| presence.is_some());
-    let labels: Vec<&str> = members.map(|(member, _)| member.label.as_str()).collect();
+    let labels: Vec<&str> = lineup.labels(pool).collect();
     let answered = match labels.len().checked_sub(MOST_LABELS) {
         None | Some(0) => labels.join(" "),
         Some(more) => format!("{} and {more} more", labels[..MOST_LABELS].join(" ")),

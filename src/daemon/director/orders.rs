@@ -233,14 +233,13 @@ impl Director {
         let (is, then) = (lineup(&before), lineup(&after));
         let nobody = after.iter().all(|&standing| standing == Standing::Drained);
         let gives_way = is.mode == Mode::Live && then.mode == Mode::FailingOpen;
-        let answered = pool.members.iter().zip(&then.answered).filter(|(_, answered)| answered.is_some());
         Left {
             pool: pool.name.clone(),
             record_type: pool.record_type,
             members: after.len(),
             live: after.iter().filter(|standing| standing.is_live()).count(),
             mode: then.mode,
-            answered: answered.map(|(member, _)| member.label.clone()).collect(),
+            answered: then.labels(pool).map(str::to_owned).collect(),
             is_bared: word == Some(Word::Drain) && (nobody || gives_way),
         }
     }

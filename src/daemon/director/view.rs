@@ -7,8 +7,7 @@ use std::time::Duration;
 use super::news::News;
 use super::sighting::{Sighting, sight};
 use super::{Director, Refusal};
-use crate::admin::probed::SoFar;
-use crate::admin::status::{self, Pool, Prober, Stray, Transition, Zone};
+use crate::admin::status::{self, Pool, Prober, SoFar, Stray, Transition, Zone};
 use crate::health::{Level, Observed, Order, Reason};
 use crate::plan::{MemberId, Origin, Whom};
 use crate::snapshot::Outlook;
@@ -159,13 +158,10 @@ impl Director {
 
     fn asked(&self, id: ProbeId) -> status::Probe {
         let (probe, sighting) = (&self.plan.probes[id.index()], self.sightings[id.index()]);
-        let SoFar { observed, contradictions, threshold } = self.so_far(id);
         status::Probe {
             target: probe.target,
             check: probe.check.name.clone(),
-            observed,
-            contradictions,
-            threshold,
+            so_far: self.so_far(id),
             since: sighting.since,
             stale: sighting.news == News::Stale,
             recent: self.recents[id.index()].told(),
