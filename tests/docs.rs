@@ -85,20 +85,34 @@ fn each_reason_is_in_the_night_guide_and_in_the_reference() {
     }
 }
 
+/// What a link calls the heading, as the forges that render Markdown do.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
 #[test]
-fn each_link_leads_to_a_file() {
+fn each_link_leads_to_a_file_and_to_a_heading_in_it() {
     let mut pages = files(&root().join("docs"), ".md");
     pages.extend(["README.md", "ARCHITECTURE.md", "docker/README.md"].map(|page| root().join(page)));
-    let mut links = 0;
+    let (mut links, mut anchors) = (0, 0);
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
-            if !link.is_empty() && !link.contains("://") {
-                let target = page.parent().unwrap().join(link);
-                assert!(target.exists(), "{} names {link}", page.display());
-                links += 1;
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{} names {link}", page.display());
+            links += 1;
+            if let Some(heading) = heading {
+                let text = fs::read_to_string(&target).unwrap();
+                let there = text.lines().any(|line| line.starts_with('#') && anchor(line) == heading);
+                assert!(there, "{} names {link}", page.display());
+                anchors += 1;
             }
         }
     }
-    assert!(links > 40, "{links}");
+    assert!(links > 40 && anchors > 4, "{links}, {anchors}");
 }
