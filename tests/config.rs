@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use onstage::config::{
-    self, Body, CaRole, Config, Demand, FailOpen, Kind, MemberKey, Policy, Role, Tripwire, Verify,
+    self, Body, CaRole, Config, Demand, FailOpen, Kind, MemberKey, Policy, Role, Rules, Tripwire, Verify,
     VersionFrom, Warning,
 };
 use onstage::daemon::load;
@@ -147,12 +147,9 @@ fn every_key_has_its_effect() {
     assert_eq!(credentials.certificate.value, Path::new("/etc/onstage/agent.crt"));
     assert_eq!(credentials.key.value, Path::new("/etc/onstage/agent.key"));
     let pool = &config.pools[0];
-    assert_eq!(
-        (pool.max_answers.get(), pool.min_live, pool.fail_open),
-        (1, Share::Percent(50), FailOpen::LastLive)
-    );
-    assert_eq!((pool.ttl_unsettled.seconds(), pool.ramp), (2, 90 * SECOND));
-    assert_eq!(pool.version_grace, 300 * SECOND);
+    let Rules { max_answers, min_live, fail_open, ttl_unsettled, ramp, version_grace, .. } = pool.rules;
+    assert_eq!((max_answers.get(), min_live, fail_open), (1, Share::Percent(50), FailOpen::LastLive));
+    assert_eq!((ttl_unsettled.seconds(), ramp, version_grace), (2, 90 * SECOND, 300 * SECOND));
     let member = &pool.members[0];
     assert_eq!(member.key.value, MemberKey::Address([172, 16, 1, 10].into()));
     assert_eq!(member.label.as_deref(), Some("puppet1"));
@@ -184,7 +181,7 @@ fn every_key_has_its_effect() {
         (&["-p".to_owned(), "{port}".to_owned()][..], 8082)
     );
     assert_eq!(exec.warning, Warning::Fail);
-    let policies = config.pools.iter().map(|pool| pool.policy).collect::<Vec<_>>();
+    let policies = config.pools.iter().map(|pool| pool.rules.policy).collect::<Vec<_>>();
     let expected =
         [Policy::RoundRobin, Policy::Failover, Policy::Sticky, Policy::Weighted, Policy::RoundRobin];
     assert_eq!(policies[..5], expected);
@@ -238,11 +235,7 @@ fn the_printed_defaults_are_the_defaults() {
     let config = read(short).0.unwrap();
     let said = |config: &Config| format!("{:?} {:?} {:?}", config.server, config.admin, config.guard);
     assert_eq!(said(&printed_config), said(&config));
-    assert_eq!(printed_config.pools[0].max_answers, config.pools[0].max_answers);
-    assert_eq!(printed_config.pools[0].min_live, config.pools[0].min_live);
-    assert_eq!(printed_config.pools[0].ttl_unsettled, config.pools[0].ttl_unsettled);
-    assert_eq!(printed_config.pools[0].ramp, config.pools[0].ramp);
-    assert_eq!(printed_config.pools[0].version_grace, config.pools[0].version_grace);
+    assert_eq!(printed_config.pools[0].rules, config.pools[0].rules);
     let times = |config: &Config| {
         let check = &config.checks["puppetserver"];
         (check.interval, check.timeout, check.recheck, check.fall, check.rise, check.tripwire)

@@ -102,7 +102,8 @@ fn each_link_leads_to_a_file_and_to_a_heading_in_it() {
             if link.contains("://") {
                 continue;
             }
-            let (file, heading) = link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
+            let (file, heading) =
+                link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
             let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
             assert!(target.exists(), "{} names {link}", page.display());
             links += 1;

@@ -31,8 +31,8 @@ pub use password::{BadPassword, Password};
 pub use settings::{
     Admin, Body, CaRole, CatalogCheck, Check, Config, Credentials, Demand, Dnstap, ExecCheck, FailOpen,
     Guard, HttpCheck, Kind, LoadCheck, Located, Member, MemberKey, Policy, Pool, PostgresCheck,
-    PuppetCaCheck, PuppetdbCheck, PuppetserverCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls, TlsCheck,
-    Tripwire, Trust, Verify, VersionFrom, Warning, ZoneFile,
+    PuppetCaCheck, PuppetdbCheck, PuppetserverCheck, RateLimit, Role, Rules, Server, Tcp, TcpCheck, Tls,
+    TlsCheck, Tripwire, Trust, Verify, VersionFrom, Warning, ZoneFile,
 };
 pub use shown::{Shown, Watched};
 pub use token::{BadToken, Token};

@@ -107,10 +107,7 @@ fn addresses(plan: &Plan) -> BTreeMap<String, Option<Gate<'_>>> {
 }
 
 fn pools(plan: &Plan) -> BTreeMap<String, String> {
-    let settings = plan.pools.iter().map(|pool| {
-        let settings = (pool.policy, pool.max_answers, pool.min_live, pool.fail_open, pool.ttl_unsettled);
-        (pool.key(), format!("{settings:?} {:?} {:?}", pool.ramp, pool.version_grace))
-    });
+    let settings = plan.pools.iter().map(|pool| (pool.key(), format!("{:?}", pool.rules)));
     settings.collect()
 }
 

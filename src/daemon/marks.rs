@@ -7,6 +7,7 @@ use std::hash::Hasher;
 use hickory_proto::serialize::binary::BinEncodable;
 use siphasher::sip::SipHasher24;
 
+use crate::config::Rules;
 use crate::plan::{Plan, Pool};
 use crate::zone::Zone;
 
@@ -33,15 +34,16 @@ fn mark(plan: &Plan, zone: &Zone) -> u64 {
         hasher.write(&record.rdata.to_bytes().unwrap_or_default());
     }
     for pool in plan.pools.iter().filter(|pool| pool.name.is_within(&zone.origin)) {
-        hasher.write(rules(pool).as_bytes());
+        hasher.write(shape(pool).as_bytes());
     }
     hasher.finish()
 }
 
 /// What of a pool is no record and no lineup, and shows in its answers.
-fn rules(pool: &Pool) -> String {
+fn shape(pool: &Pool) -> String {
     let members: Vec<(&str, u32, u32)> =
         pool.members.iter().map(|member| (member.record_text.as_str(), member.weight, member.tier)).collect();
-    let Pool { name, record_type, policy, max_answers, ttl_unsettled, .. } = pool;
+    let Pool { name, record_type, rules, .. } = pool;
+    let Rules { policy, max_answers, ttl_unsettled, .. } = rules;
     format!("{name} {record_type} {policy:?} {max_answers} {} {members:?}", ttl_unsettled.seconds())
 }

@@ -112,19 +112,7 @@ impl<'z> Builder<'z> {
         let of_type = records.iter().filter(|record| record.record_type() == record_type);
         let ttl = of_type.clone().next()?.ttl;
         let members = of_type.map(|record| self.member(pool, record, report)).collect();
-        Some(Pool {
-            name: pool.name.value.clone(),
-            record_type,
-            ttl,
-            members,
-            policy: pool.policy,
-            max_answers: pool.max_answers,
-            min_live: pool.min_live,
-            fail_open: pool.fail_open,
-            ttl_unsettled: pool.ttl_unsettled,
-            ramp: pool.ramp,
-            version_grace: pool.version_grace,
-        })
+        Some(Pool { name: pool.name.value.clone(), record_type, ttl, members, rules: pool.rules })
     }
 
     fn member(&mut self, pool: &config::Pool, record: &Record, report: &mut Report) -> Member {

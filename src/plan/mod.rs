@@ -13,14 +13,13 @@ mod whom;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Admin, Check, Credentials, FailOpen, Guard, Policy, Server, Shown, Token, Watched};
+use crate::config::{Admin, Check, Credentials, Guard, Rules, Server, Shown, Token, Watched};
 use crate::health::Standing;
 use crate::name::Name;
-use crate::units::{CookieSecret, MaxAnswers, PoolId, ProbeId, Share, Ttl};
+use crate::units::{CookieSecret, PoolId, ProbeId, Ttl};
 use crate::zone::Zone;
 
 pub(crate) use apexes::Apexes;
@@ -71,20 +70,8 @@ pub struct Pool {
     pub ttl: Ttl,
     /// The members: each record of the RRset, in the order of the zone file.
     pub members: Vec<Member>,
-    /// Who is answered in which order.
-    pub policy: Policy,
-    /// The most members in one answer.
-    pub max_answers: MaxAnswers,
-    /// Fewer live members than this: the pool fails open.
-    pub min_live: Share,
-    /// What it answers then.
-    pub fail_open: FailOpen,
-    /// The largest TTL of its records while a change is pending, or while it fails open.
-    pub ttl_unsettled: Ttl,
-    /// How long a member that came back is answered with rising probability; zero: not at all.
-    pub ramp: Duration,
-    /// How long members may serve another version of the code than most of the pool.
-    pub version_grace: Duration,
+    /// Who of them is answered.
+    pub rules: Rules,
 }
 
 /// A member of the plan, by its pool and its place among the pool's members.

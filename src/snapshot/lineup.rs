@@ -60,11 +60,11 @@ impl Lineup {
     pub fn of(pool: &Pool, standings: &[Standing], outlook: Outlook, last: Option<&Self>) -> Self {
         let enough = |least: Standing| {
             let count = standings.iter().filter(|&&standing| standing >= least).count();
-            count >= pool.min_live.of(standings.len())
+            count >= pool.rules.min_live.of(standings.len())
         };
         let (answered, mode) = if enough(LEAST_LIVE) {
             (on_stage(pool, from(standings, LEAST_LIVE)), Mode::Live)
-        } else if pool.fail_open != FailOpen::None && enough(Standing::Doubtful) {
+        } else if pool.rules.fail_open != FailOpen::None && enough(Standing::Doubtful) {
             (on_stage(pool, from(standings, Standing::Doubtful)), Mode::FailingOpen)
         } else {
             (open(pool, standings, last), Mode::FailingOpen)
@@ -75,7 +75,7 @@ impl Lineup {
     /// The lineup of `pool` when all that is known of its members is old: it fails open, and where that means nobody, it
     /// stays as it is.
     pub fn blind(pool: &Pool, standings: &[Standing], last: Option<&Self>) -> Self {
-        let answered = match (pool.fail_open, last) {
+        let answered = match (pool.rules.fail_open, last) {
             (FailOpen::None, Some(last)) => welcome(&last.answered, standings),
             _ => open(pool, standings, last),
         };
@@ -85,7 +85,7 @@ impl Lineup {
     /// The longest that anybody may keep the records of `pool`, or keep that there is none; `None`: as long as the zone says.
     pub fn most_kept(&self, pool: &Pool) -> Option<Ttl> {
         let is_brief = self.outlook == Outlook::Unsettled || self.mode == Mode::FailingOpen;
-        is_brief.then_some(pool.ttl_unsettled)
+        is_brief.then_some(pool.rules.ttl_unsettled)
     }
 
     /// Who of `pool` is answered, as people call them.
@@ -108,7 +108,7 @@ const LEAST_LIVE: Standing = match Presence::percent(1) {
 
 /// What is answered where there are too few even with the doubtful ones.
 fn open(pool: &Pool, standings: &[Standing], last: Option<&Lineup>) -> Vec<Presence> {
-    match (pool.fail_open, last) {
+    match (pool.rules.fail_open, last) {
         (FailOpen::None, _) => on_stage(pool, from(standings, LEAST_LIVE)),
         (FailOpen::LastLive, Some(last)) => {
             let whole =
@@ -152,7 +152,7 @@ fn from(standings: &[Standing], least: Standing) -> Vec<Presence> {
 
 /// Those of them that are answered: all, or with `failover` those of the lowest tier among them.
 fn on_stage(pool: &Pool, mut answered: Vec<Presence>) -> Vec<Presence> {
-    if pool.policy != Policy::Failover {
+    if pool.rules.policy != Policy::Failover {
         return answered;
     }
     let present = pool.members.iter().zip(&answered).filter(|(_, presence)| presence.is_some());
@@ -173,6 +173,7 @@ mod tests {
     use hickory_proto::rr::RecordType;
 
     use super::*;
+    use crate::config::Rules;
     use crate::name::Name;
     use crate::units::Share;
     use Standing::{Doubtful, Down, Drained, Foreign};
@@ -187,13 +188,15 @@ mod tests {
             name: Name::parse("puppet.example.org").unwrap(),
             record_type: RecordType::A,
             members: Vec::new(),
-            policy: Policy::RoundRobin,
-            max_answers: NonZeroU16::MAX,
-            min_live,
-            fail_open,
-            ttl_unsettled: Ttl::MAX,
-            ramp: Duration::ZERO,
-            version_grace: Duration::ZERO,
+            rules: Rules {
+                policy: Policy::RoundRobin,
+                max_answers: NonZeroU16::MAX,
+                min_live,
+                fail_open,
+                ttl_unsettled: Ttl::MAX,
+                ramp: Duration::ZERO,
+                version_grace: Duration::ZERO,
+            },
         }
     }
 

@@ -11,7 +11,7 @@ use serde_spanned::Spanned;
 use super::Settler;
 use super::demands::Checks;
 use crate::config::schema;
-use crate::config::settings::{FailOpen, Located, Member, MemberKey, Policy, Pool};
+use crate::config::settings::{FailOpen, Located, Member, MemberKey, Policy, Pool, Rules};
 use crate::name::Name;
 use crate::report::{Code, Problem};
 
@@ -26,22 +26,24 @@ impl Settler<'_> {
         Some(Pool {
             name: Located { value: name.value.0, at: name.at },
             check: check?,
-            policy: match pool.policy {
-                schema::Policy::RoundRobin => Policy::RoundRobin,
-                schema::Policy::Sticky => Policy::Sticky,
-                schema::Policy::Weighted => Policy::Weighted,
-                schema::Policy::Failover => Policy::Failover,
+            rules: Rules {
+                policy: match pool.policy {
+                    schema::Policy::RoundRobin => Policy::RoundRobin,
+                    schema::Policy::Sticky => Policy::Sticky,
+                    schema::Policy::Weighted => Policy::Weighted,
+                    schema::Policy::Failover => Policy::Failover,
+                },
+                max_answers: pool.max_answers,
+                min_live: pool.min_live.0,
+                fail_open: match pool.fail_open {
+                    schema::FailOpen::All => FailOpen::All,
+                    schema::FailOpen::LastLive => FailOpen::LastLive,
+                    schema::FailOpen::None => FailOpen::None,
+                },
+                ttl_unsettled: pool.ttl_unsettled.0,
+                ramp: pool.ramp.0,
+                version_grace: pool.version_grace.0,
             },
-            max_answers: pool.max_answers,
-            min_live: pool.min_live.0,
-            fail_open: match pool.fail_open {
-                schema::FailOpen::All => FailOpen::All,
-                schema::FailOpen::LastLive => FailOpen::LastLive,
-                schema::FailOpen::None => FailOpen::None,
-            },
-            ttl_unsettled: pool.ttl_unsettled.0,
-            ramp: pool.ramp.0,
-            version_grace: pool.version_grace.0,
             members,
         })
     }

@@ -35,7 +35,8 @@ pub(super) struct Other {
 impl Agreements {
     /// Nobody has told anything.
     pub(super) fn new(plan: &Plan) -> Self {
-        let pools = plan.pools.iter().map(|pool| Agreement::new(pool.version_grace, pool.members.len()));
+        let pools =
+            plan.pools.iter().map(|pool| Agreement::new(pool.rules.version_grace, pool.members.len()));
         Self { pools: pools.collect(), held_back: BTreeMap::new(), ends: BTreeMap::new() }
     }
 

@@ -28,7 +28,7 @@ impl Director {
     /// The same on their ramps. An order to answer a member is an order to answer it at once.
     pub(super) fn climbed(&mut self, pool: PoolId, now: Moment) -> Vec<Standing> {
         let standings = self.standings(pool, now);
-        let usual = self.plan.pools[pool.index()].ramp;
+        let usual = self.plan.pools[pool.index()].rules.ramp;
         let ids = self.ids(pool);
         let mut climb = |(id, standing)| {
             let is_forced = self.orders.on(id).is_some_and(|order| order.word == Word::Force);

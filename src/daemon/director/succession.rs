@@ -113,7 +113,7 @@ impl Director {
         for (id, pool) in plan.pool_ids() {
             if let Some(known) = legacy.pool(pool) {
                 let members = pool.members.iter().map(|member| known.agreement(member)).collect();
-                self.agreements.resume(id, pool.version_grace, members);
+                self.agreements.resume(id, pool.rules.version_grace, members);
             }
             self.compare(id, now);
         }

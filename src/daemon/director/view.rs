@@ -97,11 +97,11 @@ impl Director {
         Pool {
             name: pool.name.to_string(),
             record_type: pool.record_type.to_string(),
-            policy: pool.policy.as_str().to_owned(),
+            policy: pool.rules.policy.as_str().to_owned(),
             mode: lineup.mode,
             settled: lineup.outlook == Outlook::Settled,
             since: self.began[id.index()],
-            min_live: pool.min_live.of(pool.members.len()),
+            min_live: pool.rules.min_live.of(pool.members.len()),
             size: pool.members.len(),
             answered: lineup.count(),
             ttl: lineup.most_kept(pool).map_or(pool.ttl, |most| pool.ttl.min(most)).seconds(),

@@ -90,7 +90,7 @@ impl<'p> Answered<'p> {
 
     /// How many records an answer has at most.
     pub(super) fn window(&self) -> u16 {
-        let most = self.pool.map_or(u16::MAX, |(pool, _)| pool.max_answers.get());
+        let most = self.pool.map_or(u16::MAX, |(pool, _)| pool.rules.max_answers.get());
         most.min(self.shown.len() as u16)
     }
 
@@ -98,7 +98,7 @@ impl<'p> Answered<'p> {
     pub(super) fn order(&self, draft: &mut Draft) {
         let Some((pool, _)) = self.pool else { return };
         let best = self.best();
-        draft.order = match pool.policy {
+        draft.order = match pool.rules.policy {
             Policy::Sticky => Order::Sticky,
             Policy::Weighted => Order::Weighted,
             Policy::RoundRobin | Policy::Failover if self.is_even() => return,
