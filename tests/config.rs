@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use onstage::config::{
-    self, Body, CaRole, Config, Demand, FailOpen, Kind, MemberKey, Policy, Role, Rules, Tripwire, Verify,
+    self, Body, CaRole, Config, Demand, FailOpen, Kind, MemberKey, Policy, PoolRules, Role, Tripwire, Verify,
     VersionFrom, Warning,
 };
 use onstage::daemon::load;
@@ -147,7 +147,7 @@ fn every_key_has_its_effect() {
     assert_eq!(credentials.certificate.value, Path::new("/etc/onstage/agent.crt"));
     assert_eq!(credentials.key.value, Path::new("/etc/onstage/agent.key"));
     let pool = &config.pools[0];
-    let Rules { max_answers, min_live, fail_open, ttl_unsettled, ramp, version_grace, .. } = pool.rules;
+    let PoolRules { max_answers, min_live, fail_open, ttl_unsettled, ramp, version_grace, .. } = pool.rules;
     assert_eq!((max_answers.get(), min_live, fail_open), (1, Share::Percent(50), FailOpen::LastLive));
     assert_eq!((ttl_unsettled.seconds(), ramp, version_grace), (2, 90 * SECOND, 300 * SECOND));
     let member = &pool.members[0];

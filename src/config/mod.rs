@@ -30,9 +30,9 @@ pub use identity::{BadIdentity, Identity};
 pub use password::{BadPassword, Password};
 pub use settings::{
     Admin, Body, CaRole, CatalogCheck, Check, Config, Credentials, Demand, Dnstap, ExecCheck, FailOpen,
-    Guard, HttpCheck, Kind, LoadCheck, Located, Member, MemberKey, Policy, Pool, PostgresCheck,
-    PuppetCaCheck, PuppetdbCheck, PuppetserverCheck, RateLimit, Role, Rules, Server, Tcp, TcpCheck, Tls,
-    TlsCheck, Tripwire, Trust, Verify, VersionFrom, Warning, ZoneFile,
+    Guard, HttpCheck, Kind, LoadCheck, Located, Member, MemberKey, Policy, Pool, PoolRules, PostgresCheck,
+    PuppetCaCheck, PuppetdbCheck, PuppetserverCheck, RateLimit, Role, Server, Tcp, TcpCheck, Tls, TlsCheck,
+    Tripwire, Trust, Verify, VersionFrom, Warning, ZoneFile,
 };
 pub use shown::{Shown, Watched};
 pub use token::{BadToken, Token};

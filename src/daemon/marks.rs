@@ -7,7 +7,7 @@ use std::hash::Hasher;
 use hickory_proto::serialize::binary::BinEncodable;
 use siphasher::sip::SipHasher24;
 
-use crate::config::Rules;
+use crate::config::PoolRules;
 use crate::plan::{Plan, Pool};
 use crate::zone::Zone;
 
@@ -44,6 +44,6 @@ fn shape(pool: &Pool) -> String {
     let members: Vec<(&str, u32, u32)> =
         pool.members.iter().map(|member| (member.record_text.as_str(), member.weight, member.tier)).collect();
     let Pool { name, record_type, rules, .. } = pool;
-    let Rules { policy, max_answers, ttl_unsettled, .. } = rules;
+    let PoolRules { policy, max_answers, ttl_unsettled, .. } = rules;
     format!("{name} {record_type} {policy:?} {max_answers} {} {members:?}", ttl_unsettled.seconds())
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use hickory_proto::rr::RecordType;
 
-use crate::config::{Admin, Check, Credentials, Guard, Rules, Server, Shown, Token, Watched};
+use crate::config::{Admin, Check, Credentials, Guard, PoolRules, Server, Shown, Token, Watched};
 use crate::health::Standing;
 use crate::name::Name;
 use crate::units::{CookieSecret, PoolId, ProbeId, Ttl};
@@ -71,7 +71,7 @@ pub struct Pool {
     /// The members: each record of the RRset, in the order of the zone file.
     pub members: Vec<Member>,
     /// Who of them is answered.
-    pub rules: Rules,
+    pub rules: PoolRules,
 }
 
 /// A member of the plan, by its pool and its place among the pool's members.

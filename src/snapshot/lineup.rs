@@ -173,7 +173,7 @@ mod tests {
     use hickory_proto::rr::RecordType;
 
     use super::*;
-    use crate::config::Rules;
+    use crate::config::PoolRules;
     use crate::name::Name;
     use crate::units::Share;
     use Standing::{Doubtful, Down, Drained, Foreign};
@@ -188,7 +188,7 @@ mod tests {
             name: Name::parse("puppet.example.org").unwrap(),
             record_type: RecordType::A,
             members: Vec::new(),
-            rules: Rules {
+            rules: PoolRules {
                 policy: Policy::RoundRobin,
                 max_answers: NonZeroU16::MAX,
                 min_live,

@@ -28,7 +28,7 @@ pub use check::{
 };
 pub use demand::Demand;
 pub use exec::{ExecCheck, Warning};
-pub use pool::{FailOpen, Member, MemberKey, Policy, Pool, Rules};
+pub use pool::{FailOpen, Member, MemberKey, Policy, Pool, PoolRules};
 pub use postgres::{PostgresCheck, Role};
 pub use puppet::LoadCheck;
 

@@ -17,14 +17,14 @@ pub struct Pool {
     /// What its members have to pass.
     pub check: Demand,
     /// Who of them is answered.
-    pub rules: Rules,
+    pub rules: PoolRules,
     /// `[pool.member.KEY]`
     pub members: Vec<Member>,
 }
 
 /// Who of a pool is answered, how many, and how far an answer is to be trusted: for each RRset at its name alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct PoolRules {
     /// Who is answered in which order.
     pub policy: Policy,
     /// The most members in one answer.

@@ -11,7 +11,7 @@ use serde_spanned::Spanned;
 use super::Settler;
 use super::demands::Checks;
 use crate::config::schema;
-use crate::config::settings::{FailOpen, Located, Member, MemberKey, Policy, Pool, Rules};
+use crate::config::settings::{FailOpen, Located, Member, MemberKey, Policy, Pool, PoolRules};
 use crate::name::Name;
 use crate::report::{Code, Problem};
 
@@ -26,7 +26,7 @@ impl Settler<'_> {
         Some(Pool {
             name: Located { value: name.value.0, at: name.at },
             check: check?,
-            rules: Rules {
+            rules: PoolRules {
                 policy: match pool.policy {
                     schema::Policy::RoundRobin => Policy::RoundRobin,
                     schema::Policy::Sticky => Policy::Sticky,
