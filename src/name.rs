@@ -63,6 +63,11 @@ pub(crate) fn parent(wire: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// A wire name, and those above it, the root last.
+pub(crate) fn up_from(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(Some(wire), |wire| parent(wire))
+}
+
 /// Whether wire name `name` is `ancestor` or below it, both lowered.
 pub(crate) fn is_within(mut name: &[u8], ancestor: &[u8]) -> bool {
     loop {

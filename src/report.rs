@@ -166,6 +166,8 @@ codes! {
     DuplicateZone = "duplicate-zone",
     /// A pool whose name has no A, AAAA or SRV record in any zone.
     PoolEmpty = "pool-empty",
+    /// A pool at or below a delegation, from where its zone only refers to other servers: a warning where its records are glue.
+    PoolBelowCut = "pool-below-cut",
     /// A member's address cannot be told: an SRV target outside the zones that are served.
     MemberNoAddress = "member-no-address",
     /// A table for a member that the pool does not have.

@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use crate::fixtures;
 
 /// Every code that a config, or a config together with its zones, can show.
-pub const CODES: [Code; 18] = [
+pub const CODES: [Code; 19] = [
     Code::ConfigSyntax,
     Code::ConfigUnknownKey,
     Code::ConfigBadValue,
@@ -32,6 +32,7 @@ pub const CODES: [Code; 18] = [
     Code::BadSecret,
     Code::DuplicateZone,
     Code::PoolEmpty,
+    Code::PoolBelowCut,
     Code::MemberNoAddress,
     Code::MemberUnknown,
     Code::CheckCircle,

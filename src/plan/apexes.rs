@@ -1,7 +1,6 @@
 //! Which zone a name is in: of the zones that are served, one may be below another.
 
 use std::collections::HashMap;
-use std::iter::successors;
 
 use crate::name::{self, Name};
 use crate::units::ZoneId;
@@ -19,7 +18,7 @@ impl Apexes {
 
     /// The zone that has the say on a lowered wire name: the lowest one at or above it. `None`: there is none.
     pub(crate) fn holder(&self, name: &[u8]) -> Option<ZoneId> {
-        successors(Some(name), |name| name::parent(name)).find_map(|name| self.0.get(name).copied())
+        name::up_from(name).find_map(|name| self.0.get(name).copied())
     }
 
     /// The zone that delegates an apex to its own zone, if it is served as well.

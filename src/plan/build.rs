@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use hickory_proto::rr::{RData, RecordType};
 
+use super::misfit::{below_cut, empty, refuse_duplicates, refuse_unknown_members};
 use super::{Apexes, Condition, Member, Plan, Pool, Probe};
 use crate::config::{self, Check, Config, Demand, MemberKey};
 use crate::name::Name;
-use crate::report::{Code, Location, Problem, Report};
+use crate::report::{Code, Problem, Report};
 use crate::units::ProbeId;
 use crate::zone::{Record, Zone};
 
 /// The types whose records can be members.
-const MEMBER_TYPES: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::SRV];
+pub(super) const MEMBER_TYPES: [RecordType; 3] = [RecordType::A, RecordType::AAAA, RecordType::SRV];
 
 /// Joins a config with the zones it names. `None` where `report` has got an error.
 ///
@@ -47,24 +48,6 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
     })
 }
 
-fn refuse_duplicates(zones: &[Zone], report: &mut Report) {
-    for (i, zone) in zones.iter().enumerate() {
-        if let Some(first) = zones[..i].iter().find(|first| first.origin == zone.origin) {
-            let problem = Problem::error(
-                Code::DuplicateZone,
-                soa_place(zone),
-                format!("the zone `{}` is defined twice", zone.origin),
-            );
-            report.push(problem.label("defined again here").related(soa_place(first), "defined first here"));
-        }
-    }
-}
-
-fn soa_place(zone: &Zone) -> Location {
-    let soa = zone.records.iter().find(|r| r.record_type() == RecordType::SOA);
-    soa.or(zone.records.first()).map_or_else(|| unreachable!("a zone has a SOA"), |r| r.at.clone())
-}
-
 /// Where a member is met.
 struct Place<'m> {
     address: IpAddr,
@@ -82,10 +65,14 @@ struct Builder<'z> {
 }
 
 impl<'z> Builder<'z> {
+    /// The zone that has the say on a name.
+    fn zone_of(&self, name: &Name) -> Option<&'z Zone> {
+        self.apexes.holder(name.as_wire()).map(|zone| &self.zones[zone.index()])
+    }
+
     /// All records of an owner.
     fn records(&self, owner: &Name) -> Vec<&'z Record> {
-        let Some(zone) = self.apexes.holder(owner.as_wire()) else { return Vec::new() };
-        self.zones[zone.index()].records_of(owner).collect()
+        self.zone_of(owner).map_or_else(Vec::new, |zone| zone.records_of(owner).collect())
     }
 
     /// One pool for each type of member records at the name.
@@ -95,8 +82,11 @@ impl<'z> Builder<'z> {
             .into_iter()
             .filter_map(|record_type| self.pool(pool, record_type, &records, report))
             .collect();
-        if pools.is_empty() {
-            report.push(self.empty(pool));
+        let zone = self.zone_of(&pool.name.value);
+        match zone.and_then(|zone| zone.delegation_of(&pool.name.value)) {
+            Some(cut) => report.push(below_cut(pool, cut, pools.is_empty())),
+            None if pools.is_empty() => report.push(empty(pool, zone)),
+            None => {}
         }
         refuse_unknown_members(pool, &records, report);
         pools
@@ -117,9 +107,10 @@ impl<'z> Builder<'z> {
 
     fn member(&mut self, pool: &config::Pool, record: &Record, report: &mut Report) -> Member {
         let settings = pool.members.iter().find(|m| names(&m.key.value, &record.rdata));
-        let (own_port, server_name) = match &record.rdata {
-            RData::SRV(srv) => (Some(srv.port), Name::from(&srv.target)),
-            _ => (None, pool.name.value.clone()),
+        let server_name = called(pool, record);
+        let own_port = match &record.rdata {
+            RData::SRV(srv) => Some(srv.port),
+            _ => None,
         };
         let port = settings.and_then(|s| s.port).map(NonZeroU16::get).or(own_port);
         let addresses = self.addresses(pool, record, settings, report);
@@ -197,38 +188,18 @@ impl<'z> Builder<'z> {
         }
         id
     }
-
-    fn empty(&self, pool: &config::Pool) -> Problem {
-        let name = &pool.name.value;
-        let problem = Problem::error(
-            Code::PoolEmpty,
-            pool.name.at.clone(),
-            format!("the pool `{name}` has no A, AAAA or SRV record"),
-        );
-        let served = self.apexes.holder(name.as_wire()).is_some();
-        problem.label("no members").help(if served {
-            "add its records to the zone file"
-        } else {
-            "no zone that is served holds this name"
-        })
-    }
 }
 
-fn refuse_unknown_members(pool: &config::Pool, records: &[&Record], report: &mut Report) {
-    for member in &pool.members {
-        if !records.iter().any(|record| names(&member.key.value, &record.rdata)) {
-            let problem = Problem::error(
-                Code::MemberUnknown,
-                member.key.at.clone(),
-                format!("the pool `{}` has no member `{}`", pool.name.value, member.key.value),
-            );
-            report.push(problem.label("no record with this address or target"));
-        }
+/// What clients call the member with this record.
+pub(super) fn called(pool: &config::Pool, record: &Record) -> Name {
+    match &record.rdata {
+        RData::SRV(srv) => Name::from(&srv.target),
+        _ => pool.name.value.clone(),
     }
 }
 
 /// Whether the config means the member with this rdata.
-fn names(key: &MemberKey, rdata: &RData) -> bool {
+pub(super) fn names(key: &MemberKey, rdata: &RData) -> bool {
     match (key, rdata) {
         (MemberKey::Target(target), RData::SRV(srv)) => *target == Name::from(&srv.target),
         (MemberKey::Address(address), rdata) => rdata.ip_addr() == Some(*address),

@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
-use std::iter::successors;
 
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 
@@ -249,7 +248,8 @@ impl<'r> Lint<'r> {
     /// Whether the host is below a delegation, so that its addresses are another zone's to know; glue for that very
     /// delegation is asked for all the same.
     fn is_elsewhere(&self, host: &Name, record: &Record) -> bool {
-        let mut inside = up_from(host.as_wire()).take_while(|name| name.len() > self.origin.as_wire().len());
+        let mut inside =
+            name::up_from(host.as_wire()).take_while(|name| name.len() > self.origin.as_wire().len());
         let cut = inside.find(|name| self.first_of(name, RecordType::NS).is_some());
         cut.is_some_and(|cut| record.record_type() != RecordType::NS || record.owner.as_wire() != cut)
     }
@@ -265,7 +265,7 @@ impl<'r> Lint<'r> {
             return Some(host);
         }
         let names = self.names.get_or_init(|| self.names());
-        let encloser = up_from(host).find(|name| names.contains(name)).filter(|name| *name != host)?;
+        let encloser = name::up_from(host).find(|name| names.contains(name)).filter(|name| *name != host)?;
         let wildcard = [b"\x01*", encloser].concat();
         self.at(&wildcard).next().map(|record| record.owner.as_wire())
     }
@@ -274,13 +274,8 @@ impl<'r> Lint<'r> {
     fn names(&self) -> HashSet<&'r [u8]> {
         let is_inside = |name: &&[u8]| name.len() >= self.origin.as_wire().len();
         let owners = self.records.iter().map(|record| record.owner.as_wire());
-        owners.flat_map(|owner| up_from(owner).take_while(is_inside)).collect()
+        owners.flat_map(|owner| name::up_from(owner).take_while(is_inside)).collect()
     }
-}
-
-/// A wire name, and those above it.
-fn up_from(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    successors(Some(name), |name| name::parent(name))
 }
 
 fn target(rdata: &RData) -> Option<&Spelled> {
