@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hickory_proto::rr::{RData, RecordType};
 
-use super::misfit::{below_cut, empty, refuse_duplicates, refuse_unknown_members};
+use super::misfit::{below_cut, empty, refuse_duplicates, refuse_unknown_members, refuse_unmet_names};
 use super::{Apexes, Condition, Member, Plan, Pool, Probe};
 use crate::config::{self, Check, Config, Demand, MemberKey};
 use crate::name::Name;
@@ -89,6 +89,7 @@ impl<'z> Builder<'z> {
             None => {}
         }
         refuse_unknown_members(pool, &records, report);
+        refuse_unmet_names(pool, &records, report);
         pools
     }
 

@@ -1,9 +1,12 @@
 //! Where a config and its zones do not fit, as the operator is told it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use hickory_proto::rr::RecordType;
 
-use super::build::names;
-use crate::config;
+use super::build::{MEMBER_TYPES, called, names};
+use crate::config::{self, Check, Trust};
 use crate::report::{Code, Location, Problem, Report, Severity};
 use crate::zone::{Record, Zone};
 
@@ -67,5 +70,28 @@ pub(super) fn refuse_unknown_members(pool: &config::Pool, records: &[&Record], r
             );
             report.push(problem.label("no record with this address or target"));
         }
+    }
+}
+
+/// Certificates are verified against the name that clients use. Where that is for the config to say, since the zone tells none,
+/// no member could ever pass.
+pub(super) fn refuse_unmet_names(pool: &config::Pool, records: &[&Record], report: &mut Report) {
+    let members = records.iter().filter(|record| MEMBER_TYPES.contains(&record.record_type()));
+    let unmet: BTreeSet<String> = members
+        .map(|record| called(pool, record).to_string())
+        .filter(|name| !Trust::can_meet(name))
+        .collect();
+    let nameless = |check: &&Arc<Check>| check.kind.trust().is_some_and(|trust| trust.server_name.is_none());
+    let checks = pool.check.checks().into_iter().filter(nameless);
+    let checks: BTreeSet<&str> = checks.map(|check| check.name.as_str()).collect();
+    for (check, name) in checks.into_iter().flat_map(|check| unmet.iter().map(move |name| (check, name))) {
+        let message =
+            format!("the check `{check}` has no name to speak TLS with: no server is called `{name}`");
+        let problem = Problem::error(Code::CheckUnusable, pool.name.at.clone(), message);
+        report.push(
+            problem
+                .label("members of this pool could never pass")
+                .help(format!("add the name that clients use to [check.{check}]: server-name = \"...\"")),
+        );
     }
 }

@@ -4,6 +4,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
+
 use super::{CatalogCheck, Credentials, ExecCheck, LoadCheck, Located, PostgresCheck};
 
 /// `[check.NAME]`: how members are probed.
@@ -88,6 +90,14 @@ pub struct Trust {
     pub ca_file: Option<Located<PathBuf>>,
     /// Shown to members that ask for a certificate; `None`: they get none.
     pub credentials: Option<Credentials>,
+}
+
+impl Trust {
+    /// Whether TLS can be spoken to a member of this name: one that a client may ask a certificate for, which `*.example.org`
+    /// is not.
+    pub(crate) fn can_meet(name: &str) -> bool {
+        ServerName::try_from(name).is_ok()
+    }
 }
 
 /// How far a member's certificate is looked at.

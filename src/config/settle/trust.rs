@@ -76,7 +76,7 @@ impl Settler<'_> {
 
     fn server_name(&mut self, name: Spanned<String>) -> Option<String> {
         let Located { value, at } = self.located(name);
-        if rustls::pki_types::ServerName::try_from(value.as_str()).is_ok() {
+        if Trust::can_meet(&value) {
             return Some(value);
         }
         self.report.push(Problem::error(Code::ConfigBadValue, at, format!("`{value}` is no server name")));
