@@ -168,6 +168,8 @@ codes! {
     PoolEmpty = "pool-empty",
     /// A pool at or below a delegation, from where its zone only refers to other servers: a warning where its records are glue.
     PoolBelowCut = "pool-below-cut",
+    /// Records of one name and type that no DNS message holds.
+    AnswerTooLong = "answer-too-long",
     /// A member's address cannot be told: an SRV target outside the zones that are served.
     MemberNoAddress = "member-no-address",
     /// A table for a member that the pool does not have.

@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use crate::fixtures;
 
 /// Every code that a config, or a config together with its zones, can show.
-pub const CODES: [Code; 19] = [
+pub const CODES: [Code; 20] = [
     Code::ConfigSyntax,
     Code::ConfigUnknownKey,
     Code::ConfigBadValue,
@@ -33,6 +33,7 @@ pub const CODES: [Code; 19] = [
     Code::DuplicateZone,
     Code::PoolEmpty,
     Code::PoolBelowCut,
+    Code::AnswerTooLong,
     Code::MemberNoAddress,
     Code::MemberUnknown,
     Code::CheckCircle,

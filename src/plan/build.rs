@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use hickory_proto::rr::{RData, RecordType};
 
+use super::fit::warn_of_giants;
 use super::misfit::{below_cut, empty, refuse_duplicates, refuse_unknown_members, refuse_unmet_names};
 use super::{Apexes, Condition, Member, Plan, Pool, Probe};
 use crate::config::{self, Check, Config, Demand, MemberKey};
@@ -28,6 +29,7 @@ pub fn build(config: Config, zones: Vec<Zone>, report: &mut Report) -> Option<Pl
         Builder { zones: &zones, apexes: Apexes::of(&zones), probes: Vec::new(), seen: HashMap::new() };
     let mut problems = Report::default();
     refuse_duplicates(&zones, &mut problems);
+    warn_of_giants(&zones, &config.pools, &mut problems);
     let pools = config.pools.iter().flat_map(|pool| builder.pools(pool, &mut problems)).collect();
     let Builder { apexes, probes, .. } = builder;
     let failed = problems.has_errors();

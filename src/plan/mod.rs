@@ -6,6 +6,7 @@
 
 mod apexes;
 mod build;
+mod fit;
 mod misfit;
 mod near;
 mod origin;

@@ -52,6 +52,12 @@ impl Zone {
         self.owners.records_of(&self.records, owner.as_wire())
     }
 
+    /// The records of each owner and type.
+    pub(crate) fn rrsets(&self) -> impl Iterator<Item = impl Iterator<Item = &Record> + Clone> {
+        let rrsets = self.owners.rrsets(&self.records);
+        rrsets.map(|places| places.iter().map(|&place| &self.records[place as usize]))
+    }
+
     /// An NS record of the delegation at or above a name of the zone, from where the zone has nothing to say (RFC 1034
     /// §4.2.1); `None`: there is none. Two of them, one below the other, are in no zone.
     pub(crate) fn delegation_of(&self, name: &Name) -> Option<&Record> {

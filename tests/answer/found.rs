@@ -1,12 +1,15 @@
 //! What the differential test found wrong here, each with the least zone that shows it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use onstage::answer::{Rotation, Via};
+use onstage::daemon::load;
+use onstage::report::Code;
 
-use crate::harness::{Site, ask, lines, peer, plan_of_zone, query};
+use crate::harness::{Site, ask, lines, peer, plan_of_zone, query, with_edns};
 
 /// What each zone of these tests opens with.
 const HEAD: &str = "$ORIGIN p.example.\n$TTL 300\n@ SOA ns h 1 3600 600 86400 60\n@ NS ns.elsewhere.\n";
@@ -117,5 +120,43 @@ fn an_rrset_of_any_size_is_truncated_and_never_empty() {
     for record_type in [RecordType::A, RecordType::TXT] {
         let reply = site.ask("big.p.example", record_type);
         assert!(reply.metadata.truncation, "{record_type}: {} records", reply.answers.len());
+    }
+}
+
+/// To the byte: a warning tells of what is truncated for a resolver over TCP, and of nothing else.
+#[test]
+fn what_no_message_holds_is_told_at_load() {
+    use std::fmt::Write;
+    let opaque = |len: usize| format!("big TYPE65280 \\# {len} {}\n", "00".repeat(len));
+    let many = |count: u32, line: &dyn Fn(u32) -> String| {
+        (0..count).fold(String::new(), |mut zone, i| {
+            let _ = writeln!(zone, "big {}", line(i));
+            zone
+        })
+    };
+    let pointers = |count| many(count, &|i| format!("PTR x{i:05}.p.example."));
+    let addresses = many(5000, &|i| format!("A {}", std::net::Ipv4Addr::from_bits(i)));
+    let pool =
+        |most: u32| format!("[[pool]]\nname = \"big.p.example\"\ncheck = \"http\"\nmax-answers = {most}\n");
+    for (records, pool, record_type, is_too_long) in [
+        (opaque(65_481), String::new(), RecordType::Unknown(65_280), false),
+        (opaque(65_482), String::new(), RecordType::Unknown(65_280), true),
+        (pointers(3118), String::new(), RecordType::PTR, false),
+        (pointers(3119), String::new(), RecordType::PTR, true),
+        (addresses.clone(), pool(4093), RecordType::A, false),
+        (addresses.clone(), pool(4094), RecordType::A, true),
+    ] {
+        let config = format!("[[zone]]\nfile = \"zone\"\n{pool}");
+        let zone =
+            format!("$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n{records}");
+        let reading = load("onstage.toml".as_ref(), |path: &Path| {
+            Ok(if path.ends_with("zone") { zone.clone() } else { config.clone() }.into_bytes())
+        });
+        let told: Vec<Code> = reading.report.problems().iter().map(|problem| problem.code).collect();
+        assert_eq!(told.contains(&Code::AnswerTooLong), is_too_long, "{record_type} {pool}");
+        let query = with_edns(query("big.p.example", record_type), 1232, 0, 0);
+        let site = Site::with_live(reading.loaded.unwrap().plan, |_| vec![true; 5000]);
+        let reply = site.ask_with(&mut Rotation::new(0), Via::Stream, &query).unwrap();
+        assert_eq!(reply.metadata.truncation, is_too_long, "{record_type} {pool}");
     }
 }
