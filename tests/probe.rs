@@ -4,6 +4,7 @@ mod captured;
 mod catalog;
 mod client;
 mod exhausted;
+mod host;
 mod liars;
 mod load;
 mod puppet;

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::net::Ipv6Addr;
 use std::pin::pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -37,6 +38,13 @@ pub(super) struct Request {
     most: usize,
     /// What is sent as a body.
     sent: Bytes,
+}
+
+/// How a request is carried, by the port that this has where none is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scheme {
+    Http = 80,
+    Https = 443,
 }
 
 /// What came back.
@@ -98,14 +106,14 @@ impl Request {
         self.most
     }
 
-    /// Sends it and reads the reply, as far as it matters.
-    pub(super) async fn send<S>(&self, stream: S, target: &Target) -> Result<Reply, Failure>
+    /// Sends it to `host`, which may have its own word on that, and reads the reply, as far as it matters.
+    pub(super) async fn send<S>(&self, stream: S, host: &str) -> Result<Reply, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let opened = http1::Builder::new().max_buf_size(HEADERS).handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = opened.map_err(|e| failure(&e))?;
-        let request = self.to(target)?;
+        let request = self.to(host)?;
         let exchange = pin!(async {
             let response = sender.send_request(request).await.map_err(|e| failure(&e))?;
             read(response, self.most).await
@@ -117,11 +125,11 @@ impl Request {
         }
     }
 
-    fn to(&self, target: &Target) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+    fn to(&self, host: &str) -> Result<hyper::Request<Full<Bytes>>, Failure> {
         let impossible = |e: &dyn fmt::Display| Failure::new(Reason::Prober, e);
         let host = match &self.host {
             Some(host) => host.clone(),
-            None => HeaderValue::from_str(&target.server_name).map_err(|e| impossible(&e))?,
+            None => HeaderValue::from_str(host).map_err(|e| impossible(&e))?,
         };
         let mut request = hyper::Request::new(Full::new(self.sent.clone()));
         *request.method_mut() = self.method.clone();
@@ -129,6 +137,18 @@ impl Request {
         request.headers_mut().insert(HOST, host);
         request.headers_mut().extend(self.headers.clone());
         Ok(request)
+    }
+}
+
+/// A member as the Host header names it (RFC 9110 §7.2): with the port, unless it is the one that the scheme has anyway (§4.2).
+pub(super) fn host(target: &Target, scheme: Scheme) -> String {
+    let name = match target.server_name.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"), // RFC 3986 §3.2.2
+        Err(_) => target.server_name.clone(),
+    };
+    match target.addr.port() {
+        port if port == scheme as u16 => name,
+        port => format!("{name}:{port}"),
     }
 }
 
@@ -211,4 +231,44 @@ fn is_nonsense(io: &io::Error) -> bool {
 
 fn is<E: std::error::Error + 'static>(io: &io::Error) -> bool {
     io.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<E>)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_told_unless_the_scheme_does() {
+        use Scheme::{Http, Https};
+        for (name, port, scheme, told) in [
+            ("puppet.example.org", 8140, Https, "puppet.example.org:8140"),
+            ("puppet.example.org", 443, Https, "puppet.example.org"),
+            ("puppet.example.org", 80, Https, "puppet.example.org:80"),
+            ("puppetdb", 8080, Http, "puppetdb:8080"),
+            ("puppetdb", 80, Http, "puppetdb"),
+            ("puppetdb", 443, Http, "puppetdb:443"),
+            ("192.0.2.1", 8140, Https, "192.0.2.1:8140"),
+            ("2001:db8::1", 8140, Https, "[2001:db8::1]:8140"),
+            ("2001:db8::1", 443, Https, "[2001:db8::1]"),
+        ] {
+            // The member's own address is dialled, and nobody's name.
+            let target = Target { addr: ([192, 0, 2, 9], port).into(), server_name: name.to_owned() };
+            assert_eq!(host(&target, scheme), told);
+        }
+    }
+
+    #[test]
+    fn a_host_of_ones_own_is_sent_as_it_is() {
+        let header = [("Host".to_owned(), "b.example.org".to_owned())];
+        for (own, more, sent) in [
+            (None, &[][..], "puppet.example.org:8140"),
+            (Some("a.example.org"), &[], "a.example.org"),
+            (None, &header, "b.example.org"),
+        ] {
+            let request = Request::new("GET", "/", own, more).unwrap().to("puppet.example.org:8140").unwrap();
+            let hosts = request.headers().get_all(HOST).iter();
+            let hosts: Vec<&str> = hosts.map(|host| host.to_str().unwrap()).collect();
+            assert_eq!((hosts, request.version()), (vec![sent], hyper::Version::HTTP_11));
+        }
+    }
 }

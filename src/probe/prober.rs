@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::http::{Reply, Request};
+use super::http::{Reply, Request, Scheme, host};
 use super::question::Question;
 use super::validity::Validity;
 use super::wire::Wire;
@@ -194,12 +194,12 @@ impl Probe {
         Ok(stream)
     }
 
-    async fn ask<S>(&mut self, request: &Request, stream: S, target: &Target) -> Result<Reply, Failure>
+    async fn ask<S>(&mut self, request: &Request, stream: S, host: &str) -> Result<Reply, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let began = Instant::now();
-        let reply = timeout_at(self.deadline, request.send(stream, target)).await;
+        let reply = timeout_at(self.deadline, request.send(stream, host)).await;
         let reply =
             reply.map_err(|_| Failure::new(Reason::ReplyTimeout, "asked, but the reply did not end"))??;
         self.done("reply", began, format!("{request}: {reply}"));
@@ -256,10 +256,10 @@ impl Line<'_> {
         let mut stream = probe.connect(target).await?;
         stream.expect(request.most());
         match encryption {
-            None => probe.ask(request, stream, target).await,
+            None => probe.ask(request, stream, &host(target, Scheme::Http)).await,
             Some(encryption) => {
                 let stream = probe.shake_hands(encryption, stream, target).await?;
-                probe.ask(request, stream, target).await
+                probe.ask(request, stream, &host(target, Scheme::Https)).await
             }
         }
     }

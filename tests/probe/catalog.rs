@@ -50,7 +50,7 @@ async fn a_catalog_is_asked_for_as_an_agent_does() {
         "accept: application/json",
         "content-type: application/x-www-form-urlencoded",
         "x-puppet-version: 7.",
-        "host: puppet.example.org",
+        "host: puppet.example.org:",
     ] {
         assert!(head.contains(&format!("\r\n{header}")), "{header}: {head}");
     }

@@ -46,7 +46,7 @@ macro_rules! request {
                 path: String = $path.to_owned(),
                 /// The method.
                 method: Method = Method("GET".to_owned()),
-                /// The Host header; left out: the server name.
+                /// The Host header; left out: the server name, with the port unless it is the usual one.
                 host: Option<String> = None,
                 /// More headers, sent as they are.
                 headers: BTreeMap<String, String> = owned(&$headers),

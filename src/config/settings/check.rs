@@ -122,7 +122,7 @@ pub struct HttpCheck {
     pub method: String,
     /// Path and query.
     pub path: String,
-    /// The Host header; `None`: the server name, or the address.
+    /// The Host header; `None`: the server name, with the port unless it is the usual one.
     pub host: Option<String>,
     /// Sent as they are.
     pub headers: Vec<(String, String)>,
