@@ -4,7 +4,7 @@
 //! version of the program writes otherwise is passed over, and found out anew.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -218,9 +218,10 @@ impl Played {
         }
     }
 
-    /// Whether nobody has left.
+    /// Whether nobody has left. (SRV records that differ in priority or weight alone are one member.)
     pub(super) fn has_only(&self, pool: &Pool) -> bool {
-        self.members.len() == pool.members.len()
+        let records: HashSet<&str> = pool.members.iter().map(|member| member.record_text.as_str()).collect();
+        self.members.keys().all(|record| records.contains(record.as_str()))
     }
 
     pub(super) const fn began(&self) -> u32 {

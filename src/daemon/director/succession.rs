@@ -119,3 +119,50 @@ impl Director {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::daemon::load;
+
+    fn plan(records: &str) -> Arc<Plan> {
+        let config = "[[zone]]\nfile = \"zone\"\n[[pool]]\nname = \"_x._tcp.p.example\"\ncheck = \"tcp\"\n\
+                      fail-open = \"none\"\n[check.tcp]\ntcp = { port = 1 }\n";
+        let hosts = "a A 192.0.2.1\nb A 192.0.2.2\nc A 192.0.2.3\n";
+        let zone =
+            format!("$ORIGIN p.example.\n$TTL 30\n@ SOA ns h 1 2 3 4 5\n@ NS ns.example.\n{hosts}{records}");
+        let read = |path: &Path| Ok(if path.ends_with("zone") { zone.as_str() } else { config }.into());
+        load("onstage.toml".as_ref(), read).loaded.expect("a good config").plan
+    }
+
+    /// Since when a pool is answered as it is, where `after` takes the place of `before` at 200.
+    fn since(before: &str, after: &str) -> u32 {
+        let at = |unix: u32| Moment { steady: Duration::from_secs(unix.into()), unix };
+        let up = [1, 2].map(|host| (format!("tcp 192.0.2.{host}:1"), true));
+        let state = State { up: up.into(), ..State::default() };
+        let mut director = Director::new(plan(before), &state);
+        director.open(&state, at(100));
+        let plan = plan(after);
+        let compiler = Compiler::new(Arc::clone(&plan));
+        director.succeed(Heir { plan, compiler, findings: Vec::new(), same: BTreeSet::new() }, at(200));
+        director.began[0]
+    }
+
+    #[test]
+    fn a_pool_goes_on_as_long_as_the_same_members_are_answered() {
+        let both = "_x._tcp SRV 0 5 1 a\n_x._tcp SRV 0 5 1 b\n";
+        let twins = "_x._tcp SRV 0 5 1 a\n_x._tcp SRV 0 9 1 a\n_x._tcp SRV 10 5 1 a\n";
+        for (before, after, is_same) in [
+            (both, both, true),
+            (twins, twins, true),
+            (both, "_x._tcp SRV 0 5 1 a\n", false),
+            (both, "_x._tcp SRV 0 5 1 a\n_x._tcp SRV 0 5 1 c\n", false),
+            (both, "_x._tcp SRV 0 5 1 a\n_x._tcp SRV 0 5 1 b\n_x._tcp SRV 0 5 1 c\n", true),
+        ] {
+            assert_eq!(since(before, after), if is_same { 100 } else { 200 }, "{before}{after}");
+        }
+    }
+}
