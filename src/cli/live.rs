@@ -28,10 +28,10 @@ pub(super) fn run(loaded: &Loaded, runtime: &Runtime) -> bool {
     runtime.block_on(delegations(&loaded.plan)) && pass
 }
 
-/// What each probe finds, by `ProbeId`.
+/// What each probe finds, by `ProbeId`. Masters are asked for catalogs one after another, as the server asks them.
 async fn probe_all(plan: &Plan, network: &Arc<Network>) -> Vec<Finding> {
     let all = (0..plan.probes.len() as u32).map(ProbeId);
-    let mut found = ask_each(all, network, AT_ONCE).join_all().await;
+    let mut found = ask_each(&plan.probes, all, network, AT_ONCE).join_all().await;
     found.sort_by_key(|&(id, _)| id);
     found.into_iter().map(|(_, finding)| finding).collect()
 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
 use super::schedule::Ask;
+use super::turns::Lone;
 use crate::plan::Probe;
 use crate::units::ProbeId;
 
@@ -22,7 +23,7 @@ pub async fn rehearse(
     end: Instant,
 ) -> Vec<(ProbeId, Finding)> {
     let may_be_asked = |id: &ProbeId| !probes[id.index()].check.kind.asks_one_at_a_time();
-    let mut asked = ask_each(ids.into_iter().filter(may_be_asked), ask, IN_FLIGHT);
+    let mut asked = ask_each(probes, ids.into_iter().filter(may_be_asked), ask, IN_FLIGHT);
     let mut found = Vec::new();
     while let Ok(Some(answer)) = timeout_at(end, asked.join_next()).await {
         found.extend(answer.ok());
@@ -30,17 +31,23 @@ pub async fn rehearse(
     found
 }
 
-/// Asks each of `ids` once, so many `at_once`.
+/// Asks each of `ids` once, so many `at_once`, but of a check that asks one member at a time only one.
 pub fn ask_each(
+    probes: &[Probe],
     ids: impl Iterator<Item = ProbeId>,
     ask: &Arc<impl Ask>,
     at_once: usize,
 ) -> JoinSet<(ProbeId, Finding)> {
-    let turns = Arc::new(Semaphore::new(at_once));
+    let (turns, mut lone) = (Arc::new(Semaphore::new(at_once)), Lone::default());
     let one = |id: ProbeId| {
         let (ask, turns) = (Arc::clone(ask), Arc::clone(&turns));
+        let lone = lone.of(&probes[id.index()].check);
         async move {
-            let _turn = turns.acquire().await; // it is never closed
+            let _lone = match &lone {
+                Some(lone) => lone.acquire().await.ok(), // neither is ever closed
+                None => None,
+            };
+            let _turn = turns.acquire().await;
             (id, ask.ask(id).await)
         }
     };

@@ -19,19 +19,18 @@
 //! One task a probe. It knows how to ask and when; what the verdicts mean is for whoever listens, and comes
 //! back as a [`Pace`].
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::future::pending;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::round::Round;
-use super::turns::Turns;
+use super::turns::{Lone, Turns};
 use super::{Finding, Held, tripwire};
 use crate::health::{Observed, Pace};
 use crate::plan::Probe;
@@ -114,7 +113,7 @@ impl Schedule {
         let turns = Arc::new(Turns::new());
         let gap = FIRST_GAP.min(FIRST_SPREAD / probes.len().max(1) as u32);
         let (now, offset) = (Instant::now(), fastrand::f64());
-        let mut lone = HashMap::new();
+        let mut lone = Lone::default();
         let wires = tripwire::string(probes, ask, &tasks, &stop);
         let bells = wires.iter().map(|(_, bell)| Arc::clone(bell)).collect();
         for (((i, probe), known), (wire, bell)) in (0_u32..).zip(probes).zip(known).zip(wires) {
@@ -130,10 +129,7 @@ impl Schedule {
                 first: now + gap * i,
                 slot: now + probe.check.interval.mul_f64((offset + GOLDEN * f64::from(i)).fract()),
                 in_line: AtomicBool::new(false),
-                lone: probe.check.kind.asks_one_at_a_time().then(|| {
-                    let turn = || Arc::new(Semaphore::new(1));
-                    Arc::clone(lone.entry(&probe.check.name).or_insert_with(turn))
-                }),
+                lone: lone.of(&probe.check),
             };
             let rounds = Box::pin(round.repeat()); // in a box, or it would be there twice
             tasks.spawn(stop.clone().run_until_cancelled_owned(rounds));

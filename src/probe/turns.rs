@@ -3,9 +3,13 @@
 //! Members that are down have a line of their own: a site where most are frozen, each of which takes its turn for as long
 //! as its timeout, still finds out at once about those that are well.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::config::Check;
 
 /// Probes of one line in flight at once: connections, and so file descriptors, that a site full of frozen members may hold.
 const IN_FLIGHT: usize = 512;
@@ -30,6 +34,19 @@ pub(super) struct Turns {
 struct Line {
     turns: Semaphore,
     given: AtomicUsize,
+}
+
+/// Whose turn it is among the members of each check that asks one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Lone<'c>(HashMap<&'c str, Arc<Semaphore>>);
+
+impl<'c> Lone<'c> {
+    /// The one turn that all probes of a check share; `None`: they need not wait for one another.
+    pub(super) fn of(&mut self, check: &'c Check) -> Option<Arc<Semaphore>> {
+        let turn = || Arc::new(Semaphore::new(1));
+        let asks_alone = check.kind.asks_one_at_a_time();
+        asks_alone.then(|| Arc::clone(self.0.entry(&check.name).or_insert_with(turn)))
+    }
 }
 
 impl Turns {

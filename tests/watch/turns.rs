@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use onstage::demo::SiteCa;
 use onstage::health::Pace;
+use onstage::probe::ask_each;
 
 use super::*;
 
@@ -63,6 +64,15 @@ async fn catalogs_are_asked_for_one_after_another_and_each_once() {
     assert_eq!(asked.len(), 5);
     assert!(asked.values().all(|asked| (11..=13).contains(asked)), "every five minutes: {asked:?}");
     schedule.stop().await;
+}
+
+/// `onstage check --live` does no more to masters than the server would.
+#[tokio::test(start_paused = true)]
+async fn who_asks_each_once_asks_for_catalogs_one_after_another_too() {
+    let (plan, masters) = (plan_of_catalogs(5), Arc::new(Masters::default()));
+    let began = Instant::now();
+    let found = ask_each(&plan.probes, (0..5).map(ProbeId), &masters, 32).join_all().await;
+    assert_eq!((found.len(), began.elapsed()), (5, 5 * COMPILES));
 }
 
 /// While masters freeze, one after another uses up its minute, and those behind it in the line are not stale for that.
