@@ -9,6 +9,11 @@
 //! | 7871 | client subnet | `sticky` pools are tailored to it; the scope is 0 for all else |
 //! | 7873, 9018 | cookies | see `cookie.rs` |
 //! | 8914 | extended errors | in each reply that needs one |
+//!
+//! Where an OPT record is malformed, FORMERR comes with one: RFC 6891 §7 wants it, so that nobody takes an error in EDNS for a server
+//! that does not know EDNS, and asks without it from then on. So it is for two of them, too, since whoever is sent an OPT record has
+//! to send one (§6.1.1). BIND leaves it out there, and where an option is cut off; NSD and Knot always do. Where the message ends
+//! within the record, nothing of it is believed, and FORMERR comes alone.
 
 use super::Via;
 use super::page::Page;
@@ -37,6 +42,8 @@ pub(super) struct Edns<'q> {
     pub(super) udp_size: u16,
     /// The version; 0 is the only one there is.
     pub(super) version: u8,
+    /// Whether it gets FORMERR: it is not as it must be, or one of several.
+    pub(super) is_malformed: bool,
     dnssec_ok: bool,
     pub(super) options: Options<'q>,
 }
@@ -110,20 +117,27 @@ pub(super) struct ReplyOpt<'s> {
 }
 
 impl<'q> Edns<'q> {
-    /// `None`: not the root's (§6.1.2), or with options that are not as they must be. What those of another version must be,
-    /// nobody knows (§6.1.3).
-    pub(super) fn read(record: &Additional<'q>) -> Option<Self> {
+    /// It is malformed where it is not the root's (§6.1.2), or has options that are not as they must be. What those of another
+    /// version must be, nobody knows (§6.1.3).
+    pub(super) fn read(record: &Additional<'q>) -> Self {
         let version = record.ttl.to_be_bytes()[1];
         let options = match record.rdata {
-            rdata if version == 0 && !rdata.is_empty() => Options::read(rdata)?,
-            _ => Options::default(),
+            rdata if version == 0 && !rdata.is_empty() => Options::read(rdata),
+            _ => Some(Options::default()),
         };
-        record.of_root.then_some(Self {
+        let opt = Self {
             udp_size: record.class,
             version,
             dnssec_ok: record.ttl & DO != 0,
-            options,
-        })
+            is_malformed: false,
+            options: options.unwrap_or_default(),
+        };
+        if record.of_root && options.is_some() { opt } else { opt.malformed() }
+    }
+
+    /// The same, with nothing to be done but to say that it is wrong.
+    pub(super) fn malformed(self) -> Self {
+        Self { is_malformed: true, options: Options::default(), ..self }
     }
 
     /// The record to send back: the server's own size, DO as it came (RFC 3225 §3), and the options that were asked

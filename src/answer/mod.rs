@@ -25,7 +25,7 @@
 //! | 4892 | `id.server`, `version.bind` in class CH | whole, to those who may know | `answer/chaos.rs` |
 //! | 5001 | NSID | whole | `answer/options.rs` |
 //! | 6672 | DNAME | whole | `answer/dname.rs` |
-//! | 6891 | EDNS(0) | whole | `answer/edns.rs` |
+//! | 6891 | EDNS(0); FORMERR for a malformed OPT has one (§7) | whole | `answer/edns.rs` |
 //! | 7766, 7828 | streams are kept; how long is told | whole | `serve/tcp.rs`, `answer/options.rs` |
 //! | 7830, 8467 | padding in blocks of 468, on encrypted transports | whole | `answer/options.rs` |
 //! | 7871 | client subnet, for `sticky` pools; scope 0 elsewhere | whole | `answer/options.rs` |

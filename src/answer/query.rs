@@ -123,8 +123,10 @@ impl<'q> Query<'q> {
     /// What is to be looked up; if nothing, the rcode it gets.
     #[inline(always)]
     pub(super) fn judge(&self, edns: Option<&Edns<'_>>) -> Result<Subject, u16> {
-        if edns.is_some_and(|edns| edns.version > 0) {
-            return Err(BADVERS);
+        match edns {
+            Some(edns) if edns.is_malformed => return Err(FORMERR),
+            Some(edns) if edns.version > 0 => return Err(BADVERS),
+            _ => {}
         }
         match (self.class, self.record_type) {
             (0, 0) if !self.has_question() => {
@@ -177,14 +179,14 @@ fn name_len(body: &[u8]) -> Option<usize> {
 
 /// The OPT record among the additional records, which are all there may be behind the question.
 fn read_additionals(mut rest: &[u8], count: u16) -> Result<Option<Edns<'_>>, Refusal> {
-    let mut edns = None;
+    let mut edns: Option<Edns<'_>> = None;
     for _ in 0..count {
         let (record, behind) = read_record(rest).ok_or(MALFORMED)?;
         if record.record_type == TYPE_OPT {
-            let opt = Edns::read(&record).ok_or(MALFORMED)?;
-            if edns.replace(opt).is_some() {
-                return Err(MALFORMED); // RFC 6891 §6.1.1: at most one
-            }
+            edns = Some(match edns {
+                None => Edns::read(&record),
+                Some(first) => first.malformed(), // RFC 6891 §6.1.1: at most one
+            });
         }
         rest = behind;
     }

@@ -161,23 +161,6 @@ fn what_is_no_query_gets_what_it_deserves() {
     assert_eq!(edns(&|_| {}), Some(ResponseCode::NoError));
     assert_eq!(
         edns(&|q| {
-            q[11] = 2;
-            q.extend_from_slice(&[0, 0, 41, 4, 0, 0, 0, 0, 0, 0, 0]);
-        }),
-        formerr,
-        "two OPTs"
-    );
-    assert_eq!(
-        edns(&|q| {
-            let end = q.len();
-            q[end - 1] = 3;
-            q.extend_from_slice(&[0, 10, 0]);
-        }),
-        formerr,
-        "half an option"
-    );
-    assert_eq!(
-        edns(&|q| {
             let end = q.len();
             q[end - 1] = 6;
             q.extend_from_slice(&[255, 255, 0, 2, 1, 2]);
@@ -185,14 +168,44 @@ fn what_is_no_query_gets_what_it_deserves() {
         Some(ResponseCode::NoError),
         "an unknown option"
     );
-    assert_eq!(
-        edns(&|q| {
-            let at = q.len() - 11;
-            q.splice(at..=at, [1, b'a', 0]);
-        }),
-        formerr,
-        "an OPT that is not the root's"
-    );
+}
+
+/// RFC 6891 §6.1.1, §7: nobody takes it for a server that knows no EDNS.
+#[test]
+fn formerr_for_a_malformed_opt_has_one() {
+    const OPT: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0];
+    let site = site();
+    let with = |option: &[u8]| {
+        let mut opt = OPT.to_vec();
+        opt[10] = option.len() as u8;
+        [opt, option.to_vec()].concat()
+    };
+    let version_1 = [&OPT[..6], &[1], &OPT[7..]].concat();
+    let cut_off = [&OPT[..10], &[5, 0, 3]].concat();
+    for (what, count, records, is_told) in [
+        ("two", 2, [OPT, OPT].concat(), true),
+        ("the second of another version", 2, [&OPT[..], &version_1].concat(), true),
+        ("the first of another version", 2, [&version_1[..], &OPT].concat(), true),
+        ("three", 3, [OPT, OPT, OPT].concat(), true),
+        ("not the root's", 1, [&[1, b'a'][..], &OPT].concat(), true),
+        ("half the head of an option", 1, with(&[0, 10, 0]), true),
+        ("half an option that nobody knows", 1, with(&[255, 255, 0, 9, 1, 2]), true),
+        ("a cookie of seven bytes", 1, with(&[0, 10, 0, 7, 1, 2, 3, 4, 5, 6, 7]), true),
+        ("a subnet of no family", 1, with(&[0, 8, 0, 2, 0, 1]), true),
+        ("the message ends within it", 1, cut_off, false),
+        ("it is not there", 1, Vec::new(), false),
+    ] {
+        let mut asked = query("ns.p.example", RecordType::A);
+        asked[11] = count;
+        asked.extend(records);
+        let reply = ask(&site, Via::Datagram, &asked);
+        assert_eq!(reply.metadata.response_code, ResponseCode::FormErr, "{what}");
+        assert_eq!((reply.edns.is_some(), reply.queries.len()), (is_told, usize::from(is_told)), "{what}");
+        if let Some(edns) = reply.edns {
+            assert_eq!((edns.version(), edns.flags().dnssec_ok), (0, true), "{what}");
+            assert!(edns.options().as_ref().is_empty(), "{what}");
+        }
+    }
 }
 
 #[test]
