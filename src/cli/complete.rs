@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::time::Duration;
 
 use clap_complete::CompletionCandidate;
 
@@ -9,6 +10,10 @@ use super::control::Control;
 use super::words::{ConfigFlag, ControlFlags};
 use crate::admin::status::Status;
 use crate::daemon::load;
+
+/// The longest that a server is waited for: a shell that completes a word takes no other, and the config's names are nearly
+/// always the same.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A pool with the words for each of its members.
 type Known = Vec<(String, Vec<String>)>;
@@ -60,7 +65,7 @@ fn flags(words: impl Iterator<Item = String>) -> ControlFlags {
 }
 
 fn running(flags: &ControlFlags) -> Option<Known> {
-    let status: Status = Control::find(flags).ok()?.get("/v1/status", &[]).ok()?;
+    let status: Status = Control::find(flags).ok()?.within(PATIENCE).get("/v1/status", &[]).ok()?;
     let pools = status.pools.into_iter().map(|pool| {
         let members = pool.members.into_iter().flat_map(|member| [member.label, member.record]);
         (pool.name, members.collect())

@@ -32,6 +32,7 @@ const LONGEST: usize = 256 << 20;
 pub(super) struct Control {
     socket: PathBuf,
     runtime: Runtime,
+    patience: Duration,
 }
 
 /// Why there is no answer. Each is one sentence for the operator.
@@ -60,7 +61,12 @@ impl Control {
         };
         let strange = |e: io::Error| Trouble::Strange { socket: socket.clone(), why: e.to_string() };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(strange)?;
-        Ok(Self { socket, runtime })
+        Ok(Self { socket, runtime, patience: PATIENCE })
+    }
+
+    /// The same for whoever waits no longer than this.
+    pub(super) fn within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// What a route tells.
@@ -86,7 +92,7 @@ impl Control {
     }
 
     fn ask(&self, method: Method, uri: &str, body: Bytes) -> Result<Bytes, Trouble> {
-        let asking = async { timeout(PATIENCE, self.exchange(method, uri, body)).await };
+        let asking = async { timeout(self.patience, self.exchange(method, uri, body)).await };
         let (code, reply) =
             self.runtime.block_on(asking).map_err(|_| self.strange("it takes too long"))??;
         if code.is_success() {

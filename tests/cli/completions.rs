@@ -1,6 +1,7 @@
 //! Shells complete words, flags, pools and members, with the scripts that the program prints.
 
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -39,6 +40,20 @@ fn offered(shell: &str, folder: &Path, line: &str) -> Option<Vec<String>> {
     let word = |line: &str| line.split(['\t', ':']).next().unwrap().replace('\u{0}', ":");
     let fish = |line: &str| line.split('\t').next().unwrap().to_owned();
     Some(said.lines().map(|line| if shell == "fish" { fish(line) } else { word(line) }).collect())
+}
+
+/// It accepts, as the kernel does for a process that is stopped, and says nothing.
+#[test]
+fn a_server_that_does_not_answer_keeps_no_shell_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("onstage.toml"), CONFIG).unwrap();
+    std::fs::write(folder.path().join("zone"), ZONE).unwrap();
+    let _frozen = UnixListener::bind(folder.path().join("s.sock")).unwrap();
+    let mut asking = Command::new("timeout"); // or it is waited for as `onstage status` does
+    asking.args(["20", env!("CARGO_BIN_EXE_onstage"), "--"]).env("ONSTAGE_COMPLETE", "fish");
+    asking.args("onstage drain -c onstage.toml --socket s.sock pup".split(' '));
+    let output = asking.current_dir(folder.path()).output().unwrap();
+    assert_eq!(stdout(&output), "puppet1\tp.example\n");
 }
 
 #[test]
