@@ -10,6 +10,7 @@
 //! the levels and the invariants; `tests/architecture.rs` enforces them.
 
 pub mod name;
+pub mod prose;
 pub mod report;
 pub mod units;
 

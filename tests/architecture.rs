@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module's level: it imports only from smaller ones.
-const LEVELS: [(&str, u8); 16] = [
+const LEVELS: [(&str, u8); 17] = [
     ("units", 0),
     ("name", 0),
+    ("prose", 0),
     ("report", 0),
     ("config", 1),
     ("zone", 1),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::{NO, examined, live, runtime, say};
 use crate::config;
 use crate::plan::{Plan, Pool};
+use crate::prose::plural;
 
 pub(super) fn run(path: &Path, is_live: bool, defaults: bool) -> ExitCode {
     if defaults {
@@ -30,17 +31,17 @@ pub(super) fn run(path: &Path, is_live: bool, defaults: bool) -> ExitCode {
 fn tell(path: &Path, plan: &Plan, warnings: usize) {
     let wrong = match warnings {
         0 => "nothing wrong".to_owned(),
-        1 => "1 warning, and nothing wrong besides".to_owned(),
-        more => format!("{more} warnings, and nothing wrong besides"),
+        more => format!("{}, and nothing wrong besides", plural(more, "warning", "warnings")),
     };
     say(&format!("{}: {wrong}", path.display()));
     for zone in &plan.zones {
-        say(&format!("zone {}: {} records, serial {}", zone.origin, zone.records.len(), zone.serial.0));
+        let records = plural(zone.records.len(), "record", "records");
+        say(&format!("zone {}: {records}, serial {}", zone.origin, zone.serial.0));
     }
     for pool in &plan.pools {
         say(&format!("pool {} {}: {}", pool.name, pool.record_type, members(pool)));
     }
-    say(&format!("{} probes", plan.probes.len()));
+    say(&plural(plan.probes.len(), "probe", "probes"));
 }
 
 fn members(pool: &Pool) -> String {

@@ -10,6 +10,7 @@ use super::words::ControlFlags;
 use crate::admin::status::{Member, Mode, Observed, Pool, Probe, SoFar, Status, Verdict};
 use crate::health::Word;
 use crate::plan::Whom;
+use crate::prose::plural;
 use crate::units::Date;
 
 pub(super) fn run(flags: &ControlFlags, member: &Whom) -> ExitCode {
@@ -115,8 +116,14 @@ pub(super) fn added_up(SoFar { observed, contradictions, threshold }: &SoFar) ->
     let so_far = if *contradictions == 0 { "none".to_owned() } else { contradictions.to_string() };
     match observed {
         Observed::Unknown => "No verdict has counted yet: the first one decides.".to_owned(),
-        Observed::Up => format!("It is up. {threshold} fails in a row take it down; {so_far} so far."),
-        Observed::Down => format!("It is down. {threshold} passes in a row bring it up; {so_far} so far."),
+        Observed::Up => {
+            let fails = plural(*threshold, "fail", "fails");
+            format!("It is up. It takes {fails} in a row to take it down; {so_far} so far.")
+        }
+        Observed::Down => {
+            let passes = plural(*threshold, "pass", "passes");
+            format!("It is down. It takes {passes} in a row to bring it up; {so_far} so far.")
+        }
     }
 }
 

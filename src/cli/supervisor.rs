@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::serve::Entrance;
 use crate::admin::status::{Pool, Prober};
 use crate::daemon::{Daemon, Steering};
+use crate::prose::plural;
 use crate::snapshot::Mode;
 
 /// What a start may take beside the first round.
@@ -94,11 +95,11 @@ fn summary(pools: &[Pool], prober: &Prober) -> String {
     let is_live = |pool: &&Pool| pool.mode == Mode::Live;
     let members = || pools.iter().flat_map(|pool| &pool.members);
     let mut parts = vec![format!(
-        "{} of {} pools live, {} of {} members live",
+        "{} of {} live, {} of {} live",
         pools.iter().filter(is_live).count(),
-        pools.len(),
+        plural(pools.len(), "pool", "pools"),
         members().filter(|member| member.live).count(),
-        members().count(),
+        plural(members().count(), "member", "members"),
     )];
     let mut failing = pools.iter().filter(|pool| !is_live(pool));
     let named = failing.by_ref().take(MOST_NAMED);
@@ -129,7 +130,7 @@ mod tests {
         let calm: Vec<Pool> = pools.iter().filter(|pool| pool.mode == Mode::Live).take(1).cloned().collect();
         let able = calm[0].members.iter().filter(|member| member.live).count();
         let size = calm[0].members.len();
-        let line = format!("1 of 1 pools live, {able} of {size} members live");
+        let line = format!("1 of 1 pool live, {able} of {size} members live");
         assert_eq!(summary(&calm, &prober), line);
         prober.frozen = true;
         assert!(summary(&calm, &prober).starts_with(&format!("{line}; no member answers")));

@@ -15,6 +15,7 @@ use super::text::{Ink, WIDTH, columns, latency, listed, named, paint, stretch, w
 use crate::admin::status::{
     Certificate, Member, Mode, Observed, OnDisk, Order, Pool, SOON, Server, SoFar, Status, Zone,
 };
+use crate::prose::plural;
 use crate::report::Colour;
 use crate::units::Date;
 
@@ -33,7 +34,7 @@ pub(super) fn render(status: &Status, colour: Colour) -> String {
     }
     lines.push(String::new());
     for Zone { name, serial, records } in &status.zones {
-        lines.push(format!("zone {name}: {records} records, serial {serial}"));
+        lines.push(format!("zone {name}: {}, serial {serial}", plural(*records, "record", "records")));
     }
     for stray in &status.strays {
         lines.push(String::new());
@@ -66,7 +67,8 @@ fn warnings(server: &Server) -> Vec<String> {
         warnings.push("No member answers, and no guard: what is observed is frozen.".to_owned());
     }
     if prober.stale > 0 {
-        warnings.push(format!("{} of {} probes are stale: the prober stalls.", prober.stale, prober.probes));
+        let all = plural(prober.probes, "probe", "probes");
+        warnings.push(format!("The prober stalls: nothing new of {} of {all}.", prober.stale));
     }
     for Certificate { file, expires } in &server.certificates {
         warnings
@@ -95,7 +97,11 @@ fn title(pool: &Pool, colour: Colour) -> Vec<String> {
     };
     let settled = if pool.settled { "settled" } else { "unsettled" };
     let versions = pool.versions.as_ref().map(|versions| format!(", {versions}")).unwrap_or_default();
-    let queries = if pool.queries == 0 { String::new() } else { format!(", {} queries", pool.queries) };
+    let queries = if pool.queries == 0 {
+        String::new()
+    } else {
+        format!(", {}", plural(pool.queries, "query", "queries"))
+    };
     let Pool { name, record_type, ttl, .. } = pool;
     let text = format!("{name} {record_type}: {mode}, {settled}, TTL {ttl} s{queries}{versions}");
     listed(&text).iter().map(|line| paint(line, ink, colour)).collect()

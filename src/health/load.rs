@@ -21,6 +21,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Reason, Standing, Thresholds};
+use crate::prose::plural;
 use crate::units::Presence;
 
 /// One reading of a master's JRuby instances.
@@ -169,7 +170,7 @@ impl Level {
 
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} JRubies free", self.free, self.instances)?;
+        write!(f, "{} of {} free", self.free, plural(self.instances, "JRuby", "JRubies"))?;
         if self.pool == Access::Locked {
             f.write_str(", the pool locked")?;
         }

@@ -15,6 +15,7 @@ use hickory_proto::serialize::txt::parse_ttl;
 use super::DNAME;
 use super::scan::Token;
 use crate::name::{self, unescape};
+use crate::prose::plural;
 
 /// Why rdata cannot be read: the sentence, and the word at fault (the type's, where it is none of them).
 #[derive(Debug)]
@@ -85,7 +86,8 @@ fn generic(record_type: RecordType, words: &[Token<'_>]) -> Result<RData, BadRda
     let hex: String = words[1..].iter().map(|word| word.text).collect();
     let bytes = unhex(&hex).ok_or_else(|| bad("this is not hexadecimal", Some(2)))?;
     if bytes.len() != usize::from(length) {
-        return Err(bad(format!("{length} bytes are announced, and {} follow", bytes.len()), Some(1)));
+        let announced = plural(length, "byte is", "bytes are");
+        return Err(bad(format!("{announced} announced, and the data has {}", bytes.len()), Some(1)));
     }
     let bad_data = |e: &dyn fmt::Display| bad(e.to_string(), Some(2));
     let mut decoder = BinDecoder::new(&bytes);

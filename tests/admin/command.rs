@@ -42,7 +42,7 @@ async fn an_operators_morning() {
     for sentence in [
         "It is not answered: it is drained.",
         &format!("drained by {}", me()),
-        "It is up. 2 fails in a row take it down",
+        "It is up. It takes 2 fails in a row to take it down",
     ] {
         assert!(told.contains(sentence), "{sentence}: {told}");
     }
@@ -67,7 +67,7 @@ async fn an_operators_morning() {
         "It is not answered: it is down (refused).",
         "x pass",
         "leaving: refused",
-        "2 passes in a row bring it up; none so far",
+        "It takes 2 passes in a row to bring it up; none so far",
     ] {
         assert!(told.contains(sentence), "{sentence}: {told}");
     }
@@ -109,7 +109,10 @@ async fn members_are_probed_now() {
     assert!(code == 0 && complaints.is_empty(), "{told}{complaints}");
     let line = format!("{second}: {second}:8140, check tcp\n  connect");
     assert!(told.contains(&line) && told.matches("  verdict  pass\n").count() == 2, "{told}");
-    assert!(told.contains("  so far   It is up. 2 fails in a row take it down; none so far.\n"), "{told}");
+    assert!(
+        told.contains("  so far   It is up. It takes 2 fails in a row to take it down; none so far.\n"),
+        "{told}"
+    );
 
     pair.kill(1);
     status_once(&pair, |status| status.pools[0].answered == 1).await;

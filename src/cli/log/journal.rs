@@ -18,6 +18,8 @@ use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::layer::Context;
 
+use crate::prose::plural;
+
 const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// Whether the service manager has connected standard error to the journal, and nobody has redirected it since.
@@ -72,7 +74,8 @@ impl<S: Subscriber> Layer<S> for Journal {
 fn message(event: &Event<'_>, lost: u64) -> String {
     let mut line = String::new();
     if lost > 0 {
-        let _ = write!(line, "({lost} lines before this one are lost: the journal was busy) ");
+        let lost = plural(lost, "line is", "lines are");
+        let _ = write!(line, "({lost} lost before this one: the journal was busy) ");
     }
     let _ = DefaultFields::new().format_fields(Writer::new(&mut line), event);
     line
@@ -169,7 +172,7 @@ mod tests {
             assert!(taken < MANY, "{taken}");
             info!("again");
             let told = format!(
-                "MESSAGE=({} lines before this one are lost: the journal was busy) again\n",
+                "MESSAGE=({} lines are lost before this one: the journal was busy) again\n",
                 MANY - taken
             );
             assert!(heard(&listener).unwrap().contains(&told));
