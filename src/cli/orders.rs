@@ -9,6 +9,7 @@ use crate::admin::status::Mode;
 use crate::admin::{Effect, Kind, Left, OrderRequest, ReleaseRequest};
 use crate::health::{Word, whole_seconds};
 use crate::plan::Whom;
+use crate::prose::some;
 
 /// So many members of a pool are named.
 const MOST_NAMED: usize = 8;
@@ -81,17 +82,7 @@ fn left_of(left: &Left) -> String {
         Mode::FailingOpen => ", which is too few: it fails open",
     };
     let Left { pool, record_type, live, members, answered, .. } = left;
-    format!("{pool} {record_type}: {live} of {members} live{mode}; answered: {}", named(answered))
-}
-
-/// Some of them, where they are many.
-fn named(members: &[String]) -> String {
-    let shown = members.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match members.len().checked_sub(MOST_NAMED) {
-        _ if members.is_empty() => "nobody".to_owned(),
-        None | Some(0) => shown,
-        Some(more) => format!("{shown} and {more} more"),
-    }
+    format!("{pool} {record_type}: {live} of {members} live{mode}; answered: {}", some(answered, MOST_NAMED))
 }
 
 fn refuse(trouble: &Trouble) -> ExitCode {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Director, log};
 use crate::health::{Agreement, Concord, Stance};
 use crate::plan::{Condition, MemberId, Plan};
+use crate::prose::some;
 use crate::units::{Moment, PoolId};
 
 /// The most of a version that is shown.
@@ -160,11 +161,7 @@ impl Director {
 /// Each version with its votes, as far as there is room.
 pub(super) fn ranking(votes: &[(String, usize)]) -> String {
     let told = |(version, votes): &(String, usize)| format!("{} by {votes}", shown(version));
-    let mut ranking: Vec<String> = votes.iter().take(MOST_SHOWN).map(told).collect();
-    if votes.len() > MOST_SHOWN {
-        ranking.push(format!("{} others", votes.len() - MOST_SHOWN));
-    }
-    ranking.join(", ")
+    some(&votes.iter().map(told).collect::<Vec<String>>(), MOST_SHOWN)
 }
 
 /// As much of a version as is shown.

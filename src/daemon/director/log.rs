@@ -6,6 +6,7 @@ use super::agreements::{ranking, shown};
 use crate::health::{Concord, Level, Load, Observed, Order, Reason, Remark, Verdict};
 use crate::plan::{Pool, Probe};
 use crate::probe::Finding;
+use crate::prose::some;
 use crate::snapshot::{Lineup, Mode};
 use crate::units::Date;
 
@@ -78,10 +79,7 @@ pub(super) fn fresh() {
 /// Others of a pool are answered than before; `blind`: all of its verdicts are stale.
 pub(super) fn lineup(pool: &Pool, lineup: &Lineup, blind: bool) {
     let labels: Vec<&str> = lineup.labels(pool).collect();
-    let answered = match labels.len().checked_sub(MOST_LABELS) {
-        None | Some(0) => labels.join(" "),
-        Some(more) => format!("{} and {more} more", labels[..MOST_LABELS].join(" ")),
-    };
+    let answered = some(&labels, MOST_LABELS);
     let (pool, kind) = (&pool.name, pool.record_type);
     match lineup.mode {
         Mode::Live => info!(%pool, %kind, answered, "pool"),
