@@ -55,7 +55,7 @@ pub use activation::activated;
 pub use changes::{Changes, Difference};
 pub use clock::Clock;
 pub use direction::{Direction, Inbox};
-pub use director::{Director, Effect, Inquiry, Kept, Left, Refusal, View};
+pub use director::{Brief, Director, Effect, Inquiry, Kept, Left, Refusal, View};
 pub use keeper::Edition;
 pub use load::{Loaded, Reading, load};
 pub use network::Network;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::director::{Director, Effect, Inquiry, Kept, Refusal, View};
+use super::director::{Brief, Director, Effect, Inquiry, Kept, Refusal, View};
 use super::keeper::Written;
 use crate::admin::probed::Probed;
 use crate::health::{Consent, Draft, Remark, Word};
@@ -56,6 +56,8 @@ pub enum Durable {
 pub(super) enum Command {
     /// To show itself.
     View(Option<Whom>, oneshot::Sender<Result<View, Refusal>>),
+    /// The same in a few numbers.
+    Brief(oneshot::Sender<Brief>),
     /// To have members asked now; `None`: everybody.
     Probe(Option<Whom>, oneshot::Sender<Result<Inquiry, Refusal>>),
     /// To do something, or to say what that would do.
@@ -85,6 +87,14 @@ impl Steering {
     /// See [`Director::view`].
     pub async fn view(&self, whom: Option<Whom>) -> Result<View, SteeringError> {
         Ok(self.ask(|reply| Command::View(whom, reply)).await??)
+    }
+
+    /// The same in a few numbers, which costs next to nothing.
+    ///
+    /// # Errors
+    /// The server is stopping.
+    pub async fn brief(&self) -> Result<Brief, SteeringError> {
+        self.ask(Command::Brief).await
     }
 
     /// Has a pool or members asked now, `None`: everybody; returns when they have answered, or should have. What is found
@@ -164,6 +174,10 @@ impl Command {
                 let _ = reply.send(director.view(whom.as_ref(), now));
                 Kept::Same
             }
+            Self::Brief(reply) => {
+                let _ = reply.send(director.brief(now));
+                Kept::Same
+            }
             Self::Probe(whom, reply) => {
                 let _ = reply.send(director.inquire(whom.as_ref(), bells));
                 Kept::Same
@@ -184,6 +198,7 @@ impl Command {
     pub(super) fn put_off(self, director: &Director, now: Moment) {
         match self {
             Self::View(whom, reply) => drop(reply.send(director.view(whom.as_ref(), now))),
+            Self::Brief(reply) => drop(reply.send(director.brief(now))),
             Self::Probe(_, reply) => drop(reply.send(Err(Refusal::TakenOver))),
             Self::Wish(_, reply) => drop(reply.send(Err(Refusal::TakenOver))),
         }

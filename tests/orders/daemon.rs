@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use onstage::daemon::{Consent, Durable, Refusal, SteeringError};
+use onstage::daemon::{Brief, Consent, Durable, Refusal, SteeringError};
 use onstage::demo::addresses;
 use onstage::health::{Remark, Word};
 
@@ -59,6 +59,23 @@ async fn an_order_holds_at_once_and_after_a_restart() {
     assert_eq!(answered(server).await, [first, second]);
     daemon.stop().await;
     assert!(!site.file().contains("orders"), "{}", site.file());
+}
+
+#[tokio::test]
+async fn in_short_it_is_told_how_many_are_live_and_who_fails_open() {
+    let site = Pair::new();
+    let daemon = site.start().await;
+    let steering = daemon.steering();
+    let calm = Brief { pools: 1, failing: Vec::new(), members: 2, live: 2, stale: 0, frozen: false };
+    assert_eq!(steering.brief().await.unwrap(), calm);
+    for (member, live, failing) in [(1, 1, &[][..]), (0, 0, &["p.example A"])] {
+        let whom = site.members[member].to_string().parse().unwrap();
+        steering.order(whom, draft(Word::Drain, None), Consent::Given).await.unwrap();
+        let brief = steering.brief().await.unwrap();
+        let failing = failing.iter().map(ToString::to_string).collect();
+        assert_eq!(brief, Brief { live, failing, ..calm.clone() });
+    }
+    daemon.stop().await;
 }
 
 #[tokio::test]

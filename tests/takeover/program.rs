@@ -167,7 +167,7 @@ fn systemd_is_told_how_pools_are() {
     );
     assert_eq!(hear_all(&site.notify), "READY=1\n");
     let told = hear_all(&site.notify);
-    assert_eq!(told, "STATUS=0 of 1 pool live, 0 of 1 member live; p.example A fails open\n");
+    assert_eq!(told, "STATUS=0 of 1 pool live, 0 of 1 member live; failing open: p.example A\n");
     signal(&server, nix::sys::signal::Signal::SIGTERM);
     assert!(server.wait().unwrap().success());
 }

@@ -6,6 +6,7 @@
 
 mod account;
 mod agreements;
+mod brief;
 mod guard;
 mod history;
 mod inquiries;
@@ -48,6 +49,7 @@ use recents::Recents;
 use sighting::Sighting;
 use tales::{Presumed, Tale, is_awaited};
 
+pub use brief::Brief;
 pub use inquiries::Inquiry;
 pub(super) use legacy::Legacy;
 pub use orders::{Effect, Left, Refusal};
