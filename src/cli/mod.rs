@@ -33,7 +33,7 @@ use crate::daemon::{Loaded, Reading, load};
 use crate::demo;
 use crate::health::Word;
 use crate::report::{Colour, Severity};
-use serve::Entrance;
+use serve::Start;
 use words::{Command, Words};
 
 /// The answer is no.
@@ -64,8 +64,8 @@ pub fn run() -> ExitCode {
     };
     match words.command {
         Command::Serve { config, takeover, log } => {
-            let entrance = if takeover { Entrance::Takeover } else { Entrance::First };
-            serve::run(&config.path, entrance, log)
+            let start = if takeover { Start::Takeover } else { Start::First };
+            serve::run(&config.path, start, log)
         }
         Command::Check { config, live, defaults } => check::run(&config.path, live, defaults),
         Command::Probe { control, here, what } => probe::run(&control, here, what.as_ref()),

@@ -14,14 +14,14 @@ use crate::daemon::{Daemon, Loaded, StartError, TakeoverError, activated, find_r
 
 /// Whether a server that runs already is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entrance {
+pub(super) enum Start {
     /// There is none.
     First,
     /// It hands over, if there is one.
     Takeover,
 }
 
-pub(super) fn run(path: &Path, entrance: Entrance, log: Log) -> ExitCode {
+pub(super) fn run(path: &Path, start: Start, log: Log) -> ExitCode {
     let loaded = match loaded(path) {
         Ok(loaded) => loaded,
         Err(code) => return code,
@@ -37,7 +37,7 @@ pub(super) fn run(path: &Path, entrance: Entrance, log: Log) -> ExitCode {
         Ok(runtime) => runtime,
         Err(e) => return refuse(&format!("cannot start: {e}")),
     };
-    match runtime.block_on(serve(loaded, entrance)) {
+    match runtime.block_on(serve(loaded, start)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => refuse(&e.to_string()),
     }
@@ -49,7 +49,7 @@ fn refuse(sentence: &str) -> ExitCode {
 }
 
 /// From the first probe to the last reply.
-async fn serve(loaded: Loaded, entrance: Entrance) -> Result<(), TakeoverError> {
+async fn serve(loaded: Loaded, start: Start) -> Result<(), TakeoverError> {
     let signals = |kind| signal(kind).map_err(StartError::Io);
     let mut terminate = signals(SignalKind::terminate())?;
     let mut interrupt = signals(SignalKind::interrupt())?;
@@ -63,13 +63,13 @@ async fn serve(loaded: Loaded, entrance: Entrance) -> Result<(), TakeoverError> 
     };
     tokio::pin!(stop);
     let daemon = tokio::select! {
-        daemon = enter(&loaded, entrance) => Arc::new(daemon?),
+        daemon = begin(&loaded, start) => Arc::new(daemon?),
         signal = &mut stop => {
             info!(signal, "stopped before the first round of probes had ended");
             return Ok(());
         }
     };
-    supervisor::tell_ready(entrance);
+    supervisor::tell_ready(start);
     supervisor::keep_telling(&daemon);
     loop {
         tokio::select! {
@@ -87,9 +87,9 @@ async fn serve(loaded: Loaded, entrance: Entrance) -> Result<(), TakeoverError> 
     Ok(())
 }
 
-async fn enter(loaded: &Loaded, entrance: Entrance) -> Result<Daemon, TakeoverError> {
+async fn begin(loaded: &Loaded, start: Start) -> Result<Daemon, TakeoverError> {
     let Loaded { plan, network } = loaded;
-    if entrance == Entrance::Takeover {
+    if start == Start::Takeover {
         let running = match &plan.admin.socket {
             Some(socket) => find_running(socket).await?,
             None => None,

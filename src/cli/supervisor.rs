@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use super::serve::Entrance;
+use super::serve::Start;
 use crate::daemon::{Brief, Daemon, Steering};
 use crate::prose::{plural, some};
 
@@ -39,12 +39,10 @@ pub(super) fn tell_starting(first_round: Duration) {
 }
 
 /// systemd knows the process that it has started; from one that takes over it hears who that is.
-pub(super) fn tell_ready(entrance: Entrance) {
-    let _ = match entrance {
-        Entrance::First => sd_notify::notify(&[NotifyState::Ready]),
-        Entrance::Takeover => {
-            sd_notify::notify(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready])
-        }
+pub(super) fn tell_ready(start: Start) {
+    let _ = match start {
+        Start::First => sd_notify::notify(&[NotifyState::Ready]),
+        Start::Takeover => sd_notify::notify(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready]),
     };
 }
 
@@ -115,8 +113,7 @@ mod tests {
 
     #[test]
     fn a_line_tells_what_is_not_as_it_should_be() {
-        let calm =
-            Brief { pools: 1, failing: Vec::new(), members: 3, live: 2, stale: 0, frozen: false };
+        let calm = Brief { pools: 1, failing: Vec::new(), members: 3, live: 2, stale: 0, frozen: false };
         let line = "1 of 1 pool live, 2 of 3 members live";
         assert_eq!(summary(&calm), line);
         let frozen = Brief { frozen: true, ..calm.clone() };
