@@ -14,7 +14,12 @@ use crate::serve::{Counted, Counts, Event};
 pub use crate::snapshot::Mode;
 
 /// A certificate that expires within so many seconds, two weeks, is worth a word.
-pub const SOON: u32 = 14 * 24 * 60 * 60;
+const SOON: u32 = 14 * 24 * 60 * 60;
+
+/// Whether what expires then is near its end at `now`, or past it; both in seconds of Unix time.
+pub const fn is_soon(expires: u32, now: u32) -> bool {
+    expires <= now.saturating_add(SOON)
+}
 
 /// A running server at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +87,9 @@ pub struct Certificate {
     pub file: String,
     /// When it expires, or the first of those with it.
     pub expires: u32,
+    /// Whether that is within two weeks, or past.
+    #[serde(default)]
+    pub expires_soon: bool,
 }
 
 /// The config that runs, and the one on disk.
@@ -235,6 +243,9 @@ pub struct Member {
     /// When the certificate expires that it showed last, or the first of several; `None`: none was seen.
     #[serde(default)]
     pub certificate_expires: Option<u32>,
+    /// Whether that is within two weeks, or past.
+    #[serde(default)]
+    pub certificate_expires_soon: bool,
     /// An operator's word.
     pub order: Option<Order>,
     /// What is asked of it, in the order of the config.
@@ -328,4 +339,18 @@ pub struct Verdict {
     pub leaving: bool,
     /// How long the probe took, in milliseconds.
     pub latency_ms: f32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_weeks_are_soon_and_so_is_what_is_past() {
+        let now = 1_000_000_000;
+        for (expires, told) in [(0, true), (now, true), (now + SOON, true), (now + SOON + 1, false)] {
+            assert_eq!(is_soon(expires, now), told, "{expires}");
+        }
+        assert!(is_soon(u32::MAX, u32::MAX));
+    }
 }

@@ -43,7 +43,8 @@ fn told(pool: &Pool, member: &Member, now: u32) -> Vec<String> {
         tell(&format!("What was seen: {detail}"));
     }
     if let Some(expires) = member.certificate_expires {
-        let soon = expiring(expires, now).map(|when| format!(": it {when}")).unwrap_or_default();
+        let is_soon = member.certificate_expires_soon;
+        let soon = if is_soon { format!(": it {}", expiring(expires, now)) } else { String::new() };
         tell(&format!("Its certificate is valid until {}{soon}.", Date(expires)));
     }
     if let Some(order) = &member.order {

@@ -13,7 +13,7 @@
 
 use super::text::{Ink, WIDTH, columns, latency, listed, named, paint, stretch, wrapped};
 use crate::admin::status::{
-    Certificate, Member, Mode, Observed, OnDisk, Order, Pool, SOON, Server, SoFar, Status, Zone,
+    Certificate, Member, Mode, Observed, OnDisk, Order, Pool, Server, SoFar, Status, Zone,
 };
 use crate::prose::plural;
 use crate::report::Colour;
@@ -70,9 +70,8 @@ fn warnings(server: &Server) -> Vec<String> {
         let all = plural(prober.probes, "probe", "probes");
         warnings.push(format!("The prober stalls: nothing new of {} of {all}.", prober.stale));
     }
-    for Certificate { file, expires } in &server.certificates {
-        warnings
-            .extend(expiring(*expires, server.now).map(|when| format!("The certificate `{file}` {when}.")));
+    for Certificate { file, expires, .. } in server.certificates.iter().filter(|shown| shown.expires_soon) {
+        warnings.push(format!("The certificate `{file}` {}.", expiring(*expires, server.now)));
     }
     if let Some(trouble) = &server.state_trouble {
         warnings.push(format!("A restart would not know of the newest orders and health: {trouble}"));
@@ -167,17 +166,16 @@ fn notes(member: &Member) -> Vec<String> {
 /// What needs sentences.
 fn below(member: &Member, now: u32) -> Vec<String> {
     let detail = member.detail.iter().cloned();
-    let expires = member.certificate_expires.and_then(|expires| expiring(expires, now));
-    let detail = detail.chain(expires.map(|when| format!("its certificate {when}")));
+    let expires = member.certificate_expires.filter(|_| member.certificate_expires_soon);
+    let detail = detail.chain(expires.map(|expires| format!("its certificate {}", expiring(expires, now))));
     detail.chain(member.order.iter().map(|order| ordered(order, now))).collect()
 }
 
-/// When a certificate expires, if that is soon.
-pub(super) fn expiring(expires: u32, now: u32) -> Option<String> {
+/// When a certificate expires.
+pub(super) fn expiring(expires: u32, now: u32) -> String {
     match expires.checked_sub(now) {
-        Some(left) if left > SOON => None,
-        Some(left) => Some(format!("expires in {}", stretch(left))),
-        None => Some(format!("expired {} ago", stretch(now - expires))),
+        Some(left) => format!("expires in {}", stretch(left)),
+        None => format!("expired {} ago", stretch(now - expires)),
     }
 }
 

@@ -72,8 +72,8 @@ impl Face {
         Listen { plain, dot, doh, doq }
     }
 
-    fn certificates(&self) -> Vec<Certificate> {
-        self.works.upgrade().map(|works| works.renewal.lock().certificates()).unwrap_or_default()
+    fn certificates(&self, now: u32) -> Vec<Certificate> {
+        self.works.upgrade().map(|works| works.renewal.lock().certificates(now)).unwrap_or_default()
     }
 
     fn works(&self) -> Result<Arc<Works>, Refused> {
@@ -81,11 +81,11 @@ impl Face {
     }
 
     async fn server(&self, view: &View, counts: &Counts) -> Server {
-        let origin = &view.origin;
+        let (origin, now) = (&view.origin, unix_now());
         Server {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            now: unix_now(),
+            now,
             started: self.started,
             config: Config {
                 path: origin.config.display().to_string(),
@@ -97,7 +97,7 @@ impl Face {
             prober: view.prober.clone(),
             state_trouble: self.steering.trouble(),
             queries: counts.into(),
-            certificates: self.certificates(),
+            certificates: self.certificates(now),
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::admin::status::Certificate;
+use crate::admin::status::{Certificate, is_soon};
 use crate::config::{Identity, Watched};
 
 /// From one look at the files to the next.
@@ -30,11 +30,12 @@ impl Renewal {
         Self(watched.iter().map(|watched| (watched.clone(), Mutex::default())).collect())
     }
 
-    /// What is shown now.
-    pub(super) fn certificates(&self) -> Vec<Certificate> {
+    /// What is shown at `now`, in seconds of Unix time.
+    pub(super) fn certificates(&self, now: u32) -> Vec<Certificate> {
         let shown = self.0.iter().filter_map(|(Watched { files, shown }, _)| {
             let file = files.certificate.value.display().to_string();
-            Some(Certificate { file, expires: shown.valid_until()? })
+            let expires = shown.valid_until()?;
+            Some(Certificate { file, expires, expires_soon: is_soon(expires, now) })
         });
         shown.collect()
     }

@@ -2,7 +2,7 @@
 // here is in orders.js.
 
 import { begin, buttons, foresee, operating } from './orders.js';
-import { clock, keep, make, milliseconds, plural, say, set, stretch, svg } from './tools.js';
+import { clock, date, keep, make, milliseconds, plural, say, set, stretch, svg } from './tools.js';
 
 const $ = id => document.getElementById(id);
 const QUIET_AFTER = 6000;         // ms without news until the page says so
@@ -53,6 +53,7 @@ function alerts(status) {
   if (server.prober.frozen) found.push(['bad', 'What is observed is frozen: the members are silent, and the guards, too. Look at this server’s own network.']);
   if (server.prober.stale) found.push(['bad', `Nothing was heard of ${plural(server.prober.stale, 'probe')} for too long: their verdicts are stale, and their pools fail open.`]);
   for (const pool of pools) if (pool.mode === 'failing-open') found.push(['bad', `${pool.name} ${pool.record_type} fails open: too few of its members can serve.`]);
+  for (const shown of server.certificates) if (shown.expires_soon) found.push(['warn', `The certificate ${shown.file} is valid until ${date(shown.expires)}.`]);
   if (server.state_trouble) found.push(['warn', `The state file cannot be written: ${server.state_trouble}. Orders and health since then would not outlive a restart.`]);
   if (server.config.on_disk === 'differs') found.push(['warn', 'The files on disk differ from what runs: “onstage reload” takes them in, or tells what is wrong with them.']);
   if (server.config.on_disk === 'unreadable') found.push(['warn', 'The config on disk, or a file that it names, cannot be read: a restart would fail.']);
@@ -160,10 +161,10 @@ function drawMember(node, pool, member) {
 function drawMore(node, pool, member, state) {
   const lines = [];
   if (state.more) lines.push(state.more);
-  if (member.certificate_expires) lines.push(`Its certificate is valid until ${new Date(member.certificate_expires * 1000).toLocaleString('en-GB')}` +
-    (member.certificate_expires - now() < 14 * 86400 ? `: ${member.certificate_expires < now() ? 'it has expired.' : `for ${stretch(member.certificate_expires - now())} only.`}` : '.'));
+  if (member.certificate_expires) lines.push(`Its certificate is valid until ${date(member.certificate_expires)}` +
+    (!member.certificate_expires_soon ? '.' : member.certificate_expires < now() ? ': it has expired.' : `: for ${stretch(member.certificate_expires - now())} only.`));
   if (member.order) lines.push(`${member.order.word === 'drain' ? 'Drained' : 'Forced'} ${stretch(now() - member.order.since)} ago` +
-    (member.order.until ? `, until ${new Date(member.order.until * 1000).toLocaleString('en-GB')}` : ', until it is released') + '.');
+    (member.order.until ? `, until ${date(member.order.until)}` : ', until it is released') + '.');
   const cells = member.probes.map(probe => {
     const last = probe.recent.at(-1);
     const says = !last ? 'nothing yet' : last.reason ? `${last.leaving ? 'leaving' : 'fail'}: ${last.reason}` : 'pass';
@@ -215,7 +216,7 @@ function draw() {
   $('history').hidden = changes.length === 0;
   keep($('events'), changes, change => `${change.at} ${eventText(change)}`, () => make('li', {}, make('time'), make('span')), (node, change) => {
     set(node, { 'data-is': ['down', 'failing-open'].includes(change.to) ? 'bad' : ['up', 'live'].includes(change.to) ? 'good' : null });
-    set(node.firstChild, { datetime: new Date(change.at * 1000).toISOString(), title: new Date(change.at * 1000).toLocaleString('en-GB') });
+    set(node.firstChild, { datetime: new Date(change.at * 1000).toISOString(), title: date(change.at) });
     say(node.firstChild, clock(change.at));
     say(node.lastChild, eventText(change));
   });

@@ -45,6 +45,7 @@ export function stretch(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor(s % 86400 / 3600)} h`;
 }
 
+export const date = unix => new Date(unix * 1000).toLocaleString('en-GB');
 export const clock = unix => new Date(unix * 1000).toLocaleTimeString('en-GB');
 export const milliseconds = ms => ms === undefined ? '' : ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 

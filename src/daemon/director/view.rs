@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::news::News;
 use super::sighting::{Sighting, sight};
 use super::{Director, Refusal};
-use crate::admin::status::{self, Pool, Prober, SoFar, Stray, Transition, Zone};
+use crate::admin::status::{self, Pool, Prober, SoFar, Stray, Transition, Zone, is_soon};
 use crate::health::{Level, Observed, Order, Reason};
 use crate::plan::{MemberId, Origin, Whom};
 use crate::snapshot::Outlook;
@@ -114,12 +114,13 @@ impl Director {
     fn shown(&self, id: MemberId, now: Moment) -> status::Member {
         let member = self.plan.member(id);
         let seen = sight(&member.condition, &self.sightings);
-        let mut probes = Vec::new();
+        let mut probes: Vec<ProbeId> = Vec::new();
         for probe in member.condition.probes() {
             if !probes.contains(&probe) {
                 probes.push(probe);
             }
         }
+        let expires = probes.iter().filter_map(|id| self.tales[id.index()].valid_until).min();
         status::Member {
             label: member.label.clone(),
             record: member.record_text.clone(),
@@ -129,7 +130,8 @@ impl Director {
             reason: self.reason(id, seen).map(|reason| reason.to_string()),
             detail: self.detail(id, seen, &probes),
             since: seen.since,
-            certificate_expires: probes.iter().filter_map(|id| self.tales[id.index()].valid_until).min(),
+            certificate_expires: expires,
+            certificate_expires_soon: expires.is_some_and(|expires| is_soon(expires, now.unix)),
             order: self.orders.on(id).map(order),
             probes: probes.into_iter().map(|probe| self.asked(probe)).collect(),
         }
