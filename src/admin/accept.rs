@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::caller::Caller;
+use super::taken::Taken;
 use super::{Kind, Refused};
 use crate::config::Tcp;
 use crate::serve::{Clients, Seat};
@@ -30,7 +31,7 @@ use crate::serve::{Clients, Seat};
 const SEATS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 /// From one address; over the socket they are all from one.
 const SEATS_EACH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
-/// The longest that a request's head may take, and a connection without a request.
+/// The longest that a request's head may take, a connection without a request, and a client of whose reply nothing is taken.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest that a reply may take to begin.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -116,7 +117,8 @@ where
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(LONGEST_HEAD);
-    let talk = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let stream = TokioIo::new(Taken::new(stream, PATIENCE));
+    let talk = http.serve_connection(stream, service).with_upgrades();
     let talk = async move {
         let mut talk = pin!(talk);
         if closing.run_until_cancelled(talk.as_mut()).await.is_none() {
@@ -125,4 +127,74 @@ where
         }
     };
     leave.run_until_cancelled_owned(talk).await; // however it ended, there is nobody to tell
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Body;
+    use axum::routing::get;
+    use futures_util::stream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    const ROOM: usize = 1 << 16;
+    const LONG: usize = 16 * ROOM;
+
+    fn long() -> Router {
+        Router::new().route("/", get(|| async { "x".repeat(LONG) }))
+    }
+
+    /// A client that has asked for `/`, where this is the reply.
+    async fn ask(reply: Router, headers: &str) -> (DuplexStream, JoinHandle<()>) {
+        let (mut ours, theirs) = duplex(ROOM);
+        let caller = Caller::User(0);
+        let clients = Clients::new(Tcp { clients: SEATS, per_client: SEATS_EACH, idle: PATIENCE });
+        let seat = clients.seat(caller.addr()).unwrap();
+        let talk = tokio::spawn(converse(theirs, reply, caller, seat, CancellationToken::new()));
+        let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+        ours.write_all(request.as_bytes()).await.unwrap();
+        (ours, talk)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_a_reply_is_cut_off() {
+        for headers in ["", "Connection: close\r\n"] {
+            let (_client, talk) = ask(long(), headers).await;
+            timeout(2 * PATIENCE, talk).await.expect("it ends").unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_its_time_gets_all_of_it() {
+        let (mut client, _talk) = ask(long(), "").await;
+        let (mut taken, mut room) = (0, vec![0; ROOM]);
+        while taken < LONG {
+            sleep(PATIENCE / 2).await;
+            let more = client.read(&mut room).await.unwrap();
+            assert!(more > 0, "cut off after {taken} bytes");
+            taken += more;
+        }
+    }
+
+    /// As events do that are seldom.
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_may_rest_for_hours() {
+        let words = || {
+            stream::unfold((), |()| async {
+                sleep(Duration::from_secs(3600)).await;
+                Some((Ok::<_, Infallible>("word\n"), ()))
+            })
+        };
+        let (mut client, talk) =
+            ask(Router::new().route("/", get(move || async move { Body::from_stream(words()) })), "").await;
+        let mut heard = Vec::new();
+        while heard.windows(4).filter(|window| *window == b"word").count() < 3 {
+            assert!(client.read_buf(&mut heard).await.unwrap() > 0);
+        }
+        assert!(!talk.is_finished());
+    }
 }

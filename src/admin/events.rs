@@ -7,20 +7,22 @@
 //!                                       └────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A client that reads slowly misses statuses and always gets the newest: nothing is kept for it.
+//! A client that reads slowly misses statuses and always gets the newest: nothing is kept for it. An event is written once, and
+//! all clients are sent the same bytes.
 
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::response::sse::{Event, Sse};
+use axum::body::{Body, Bytes};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Refused, Running};
+use super::{Kind, Refused, Running};
 
 /// From one status to the next, at the least; and so many times as long as drawing it took.
 const LEAST: Duration = Duration::from_millis(250);
@@ -31,7 +33,7 @@ const MOST: Duration = Duration::from_secs(2);
 /// Where statuses come from; clones are the same.
 #[derive(Debug, Clone)]
 pub(super) struct Feed {
-    latest: watch::Sender<Option<Arc<str>>>,
+    latest: watch::Sender<Option<Bytes>>,
     somebody: Arc<Notify>,
 }
 
@@ -64,13 +66,16 @@ impl Feed {
         }
     }
 
-    async fn draw(&self, running: &impl Running) -> Result<Arc<str>, Refused> {
+    /// The whole event: its JSON has no line break.
+    async fn draw(&self, running: &impl Running) -> Result<Bytes, Refused> {
         let status = running.status(None).await?;
-        let text = serde_json::to_string(&status);
-        text.map(Arc::from).map_err(|e| Refused::new(super::Kind::Unable, e))
+        let mut event = b"event: status\ndata: ".to_vec();
+        serde_json::to_writer(&mut event, &status).map_err(|e| Refused::new(Kind::Unable, e))?;
+        event.extend_from_slice(b"\n\n");
+        Ok(event.into())
     }
 
-    fn look(&self) -> watch::Receiver<Option<Arc<str>>> {
+    fn look(&self) -> watch::Receiver<Option<Bytes>> {
         let mut latest = self.latest.subscribe();
         latest.mark_changed();
         self.somebody.notify_one();
@@ -85,10 +90,10 @@ pub(super) fn stream(feed: &Feed) -> Response {
             latest.changed().await.ok()?;
             let told = latest.borrow_and_update().clone();
             if let Some(told) = told {
-                let event = Event::default().event("status").data(told);
-                return Some((Ok::<_, Infallible>(event), latest));
+                return Some((Ok::<_, Infallible>(told), latest));
             }
         }
     });
-    Sse::new(statuses).into_response()
+    let head = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
+    (head, Body::from_stream(statuses)).into_response()
 }

@@ -33,6 +33,7 @@ mod router;
 mod running;
 mod socket;
 pub mod status;
+mod taken;
 
 pub use asked::{Effect, Left, OrderRequest, Preview, ProbeRequest, ReleaseRequest, Reloaded};
 pub use door::{DoorError, Doors, Entrance};

@@ -37,6 +37,7 @@ use super::events::{Feed, stream};
 use super::gate::{Gates, by_known_name, with_token};
 use super::metrics::{Format, Process, View, render};
 use super::page;
+use super::taken::Taken;
 use super::{Kind, OrderRequest, Preview, ProbeRequest, Refused, ReleaseRequest, Running, TAKEOVER};
 use crate::health::{Consent, Draft, Remark};
 use crate::plan::Whom;
@@ -181,8 +182,8 @@ async fn take_over<R: Running>(State(desk): State<Desk<R>>, mut request: Request
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return }; // who left does not take over
-        let Ok(parts) = upgraded.downcast::<TokioIo<UnixStream>>() else { return };
-        desk.running.hand_over(parts.io.into_inner(), parts.read_buf.to_vec()).await;
+        let Ok(parts) = upgraded.downcast::<TokioIo<Taken<UnixStream>>>() else { return };
+        desk.running.hand_over(parts.io.into_inner().into_inner(), parts.read_buf.to_vec()).await;
     });
     let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, TAKEOVER)];
     Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
