@@ -131,10 +131,21 @@ function newMember() {
       make('span', { class: 'state' }, make('span'), make('small')), plots, make('span', { class: 'latency' })),
     make('div', { class: 'more' }));
   node.addEventListener('toggle', () => node.redraw?.());
+  sight.observe(node);
   return node;
 }
 
+// One that is far from sight is drawn once, and again when it comes near: with thousands of members, most are far.
 function drawMember(node, pool, member) {
+  node.redraw = () => {
+    const state = drawRow(node, member);
+    if (node.isNear) drawPast(node, member);
+    if (node.open) drawMore(node.querySelector('.more'), pool, member, state);
+  };
+  if (node.isNear !== false) node.redraw();
+}
+
+function drawRow(node, member) {
   const state = stateOf(member), last = member.probes.map(probe => probe.recent.at(-1)).filter(Boolean);
   if (node.dataset.is && node.dataset.is !== state.is) { node.removeAttribute('data-fresh'); void node.offsetWidth; node.dataset.fresh = ''; }
   set(node, { 'data-is': state.is });
@@ -146,16 +157,27 @@ function drawMember(node, pool, member) {
   say(node.querySelector('.state small'), [since ? `for ${stretch(now() - since)}` : '', member.answered ? '' : 'not answered'].filter(Boolean).join(', '));
   const slowest = last.length ? Math.max(...last.map(verdict => verdict.latency_ms)) : undefined;
   say(node.querySelector('.latency'), milliseconds(slowest));
+  return state;
+}
+
+// How it was.
+function drawPast(node, member) {
+  const plot = node.querySelector('.plot'), strip = node.querySelector('.strip');
   const recent = member.probes.flatMap(probe => probe.recent).sort((a, b) => a.at - b.at);
   const fails = recent.filter(verdict => verdict.reason).length;
-  drawPlot(node.querySelector('.plot'), recent);
-  node.querySelector('.plot').setAttribute('aria-label', `latency of the last ${plural(recent.length, 'probe')}, ${fails} failed`);
+  drawPlot(plot, recent);
+  plot.setAttribute('aria-label', `latency of the last ${plural(recent.length, 'probe')}, ${fails} failed`);
   const changes = status.transitions.filter(change => member.probes.some(probe => change.check === probe.check && change.who === probe.target));
-  drawStrip(node.querySelector('.strip'), member, changes);
-  node.querySelector('.strip').setAttribute('aria-label', `since the start, or within an hour: ${plural(changes.length, 'change')}`);
-  node.redraw = () => { if (node.open) drawMore(node.querySelector('.more'), pool, member, state); };
-  node.redraw();
+  drawStrip(strip, member, changes);
+  strip.setAttribute('aria-label', `since the start, or within an hour: ${plural(changes.length, 'change')}`);
 }
+
+const sight = new IntersectionObserver(entries => {
+  for (const { target, isIntersecting } of entries) {
+    target.isNear = isIntersecting;
+    if (isIntersecting) target.redraw?.();
+  }
+}, { rootMargin: '100%' });
 
 // What is unfolded below a member: why it is so.
 function drawMore(node, pool, member, state) {
@@ -183,9 +205,11 @@ function drawMore(node, pool, member, state) {
 }
 
 function isShown(pool, member) {
+  if ($('trouble').checked && !isTrouble(pool, member)) return false;
   const words = $('words').value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+  if (!words.length) return true;
   const text = [pool.name, pool.record_type, member.label, member.record, stateOf(member).text, ...member.probes.map(probe => `${probe.check} ${probe.target}`)].join(' ').toLowerCase();
-  return words.every(word => text.includes(word)) && (!$('trouble').checked || isTrouble(pool, member));
+  return words.every(word => text.includes(word));
 }
 
 // What people call whoever is probed there.
