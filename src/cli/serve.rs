@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::log::{self, Log};
-use super::{NO, complain, loaded, successor, supervisor};
+use super::{NO, approved, complain, loaded, successor, supervisor};
 use crate::admin::{Refused, Reloaded};
 use crate::daemon::{Daemon, Loaded, StartError, TakeoverError, activated, find_running};
 
@@ -22,16 +22,13 @@ pub(super) enum Entrance {
 }
 
 pub(super) fn run(path: &Path, entrance: Entrance, log: Log) -> ExitCode {
+    if successor::is_go_between() {
+        return go_between(path);
+    }
     let loaded = match loaded(path) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    if successor::is_go_between() {
-        return match successor::start_as_go_between() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(e) => refuse(&format!("cannot start a successor: {e}")),
-        };
-    }
     log::start(log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -40,6 +37,15 @@ pub(super) fn run(path: &Path, entrance: Entrance, log: Log) -> ExitCode {
     match runtime.block_on(serve(loaded, entrance)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => refuse(&e.to_string()),
+    }
+}
+
+/// Starts the successor, if the config makes sense.
+fn go_between(path: &Path) -> ExitCode {
+    match approved(path).map(|()| successor::start_as_go_between()) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(e)) => refuse(&format!("cannot start a successor: {e}")),
+        Err(code) => code,
     }
 }
 

@@ -154,6 +154,20 @@ fn a_signal_starts_a_successor() {
     assert_eq!(site.told(), "STOPPING=1\n");
 }
 
+/// The go-between reads the config as well, and leaves warnings to the successor.
+#[test]
+fn a_successor_says_once_what_is_worth_a_look() {
+    let site = Site::new();
+    let mut first = site.start(&["serve"]);
+    assert_eq!(site.told(), "READY=1\n");
+    site.write("192.0.2.2\n@ A 192.0.2.2", "");
+    signal(&first, nix::sys::signal::Signal::SIGUSR2);
+    let second = nix::unistd::Pid::from_raw(site.told_of_successor().cast_signed());
+    nix::sys::signal::kill(second, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let (_, said) = end(&mut first); // all of them have the same standard error
+    assert_eq!(said.matches("the same record twice").count(), 1, "{said}");
+}
+
 #[test]
 fn systemd_is_told_how_pools_are() {
     let site = Site::new();
