@@ -1,5 +1,6 @@
 //! A server takes over from another one: nobody is left without an answer, and nothing that is known is lost.
 
+mod control;
 mod encrypted;
 mod program;
 mod refused;

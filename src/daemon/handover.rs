@@ -20,7 +20,7 @@ use super::passing::{
 };
 use super::works::{Gone, Works};
 use crate::admin::Entrance;
-use crate::serve::{Bound, Place, Servers};
+use crate::serve::{Bound, Maker, Place, Servers};
 
 /// How long a word may take that needs no thinking.
 const SHORTLY: Duration = Duration::from_secs(5);
@@ -73,6 +73,7 @@ impl Works {
             pid: std::process::id(),
             started: self.started,
             sockets: things.iter().map(Thing::purpose).collect(),
+            control_by: self.control_by(),
             legacy: told.legacy,
             marks: spawn_blocking(move || marks(&plan)).await.map_err(io::Error::other)?,
         };
@@ -111,11 +112,17 @@ impl Works {
         Ok(outcome)
     }
 
+    fn control_by(&self) -> Maker {
+        let entrance = self.entrance.lock();
+        let control = entrance.as_ref().and_then(Entrance::control);
+        control.map(|(_, maker, _)| maker).unwrap_or_default()
+    }
+
     fn things(&self, servers: &Servers) -> io::Result<Vec<Thing>> {
         let mut things: Vec<Thing> =
             servers.sockets()?.apart().into_iter().map(|(place, socket)| Thing::Dns(place, socket)).collect();
         let entrance = self.entrance.lock();
-        if let Some((path, listener)) = entrance.as_ref().and_then(Entrance::control) {
+        if let Some((path, _, listener)) = entrance.as_ref().and_then(Entrance::control) {
             things.push(Thing::Control(path.to_owned(), listener.try_clone()?));
         }
         if let Some((addr, listener)) = entrance.as_ref().and_then(Entrance::http) {

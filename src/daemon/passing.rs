@@ -35,7 +35,7 @@ use tokio::time::timeout;
 
 use super::director::Legacy;
 use super::marks::Marks;
-use crate::serve::{Counts, Place};
+use crate::serve::{Counts, Maker, Place};
 
 /// What is spoken here. Another number is another language.
 pub(super) const PROTOCOL: u32 = 1;
@@ -75,6 +75,9 @@ pub(super) struct Estate {
     pub(super) started: u32,
     /// What each socket that follows is for.
     pub(super) sockets: Vec<Purpose>,
+    /// Who has made the file of the control socket among them.
+    #[serde(default)]
+    pub(super) control_by: Maker,
     pub(super) legacy: Legacy,
     pub(super) marks: Marks,
 }

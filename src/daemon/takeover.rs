@@ -28,7 +28,7 @@ use crate::admin::{Entrance, Refused, TAKEOVER};
 use crate::plan::Plan;
 use crate::probe::guard::Vouch;
 use crate::probe::schedule::{Ask, Schedule};
-use crate::serve::{Bound, Inherited};
+use crate::serve::{Bound, Inherited, Maker};
 
 /// How long a word may take that needs no thinking.
 const SHORTLY: Duration = Duration::from_secs(10);
@@ -116,13 +116,14 @@ impl Daemon {
             patience: plan.server.first_round + SHORTLY,
         };
         line.say(&hello, SHORTLY).await?;
-        let Estate { version, pid, started, sockets, legacy, marks, .. } = match line.hear(SHORTLY).await? {
-            Answer::Granted(estate) => *estate,
-            Answer::Refused(why) => return Err(TakeoverError::Refused(why)),
-        };
+        let Estate { version, pid, started, sockets, control_by, legacy, marks } =
+            match line.hear(SHORTLY).await? {
+                Answer::Granted(estate) => *estate,
+                Answer::Refused(why) => return Err(TakeoverError::Refused(why)),
+            };
         info!(pid, version, "taking over");
         let taken = line.take(sockets.len(), SHORTLY).await?;
-        let mut inherited = inherit(sockets, taken).map_err(StartError::Io)?;
+        let mut inherited = inherit(sockets, control_by, taken).map_err(StartError::Io)?;
         let settled = start::settle(plan, &mut inherited)?;
         drop(inherited); // what is not wanted any more goes with the old process
         let prepared = prepare(plan, (marks, Arc::default()), ask, &legacy).await.map_err(StartError::Io)?;
@@ -165,7 +166,7 @@ fn serve(
         .go_on(plan, ask, sockets, doors)
 }
 
-fn inherit(purposes: Vec<Purpose>, sockets: Vec<OwnedFd>) -> io::Result<Inherited> {
+fn inherit(purposes: Vec<Purpose>, control_by: Maker, sockets: Vec<OwnedFd>) -> io::Result<Inherited> {
     let mut inherited = Inherited::nothing();
     for (purpose, socket) in purposes.into_iter().zip(sockets) {
         match purpose {
@@ -173,7 +174,7 @@ fn inherit(purposes: Vec<Purpose>, sockets: Vec<OwnedFd>) -> io::Result<Inherite
             Purpose::Connections(place) => {
                 inherited.add(Some(place), Bound::Tcp(TcpListener::from(socket)))?;
             }
-            Purpose::Control(path) => inherited.add_control(path, UnixListener::from(socket)),
+            Purpose::Control(path) => inherited.add_control(path, control_by, UnixListener::from(socket)),
             Purpose::Http(addr) => inherited.add_http(addr, TcpListener::from(socket)),
         }
     }

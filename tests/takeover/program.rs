@@ -16,14 +16,14 @@ use crate::reload::stage::{ask, client};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder with a config, a zone and an address.
-struct Site {
-    folder: tempfile::TempDir,
+pub struct Site {
+    pub folder: tempfile::TempDir,
     addr: SocketAddr,
     notify: UnixDatagram,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let addr = SocketAddr::from((own_address(), 5300));
         let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
@@ -50,23 +50,23 @@ impl Site {
         self.folder.path().join("onstage.toml").display().to_string()
     }
 
-    fn start(&self, words: &[&str]) -> Child {
+    pub fn start(&self, words: &[&str]) -> Child {
         self.command(Command::new(env!("CARGO_BIN_EXE_onstage")), words).spawn().unwrap()
     }
 
-    fn command(&self, mut command: Command, words: &[&str]) -> Command {
+    pub fn command(&self, mut command: Command, words: &[&str]) -> Command {
         command.args(words).arg("-c").arg(self.config()).stderr(Stdio::piped());
         command.env("NOTIFY_SOCKET", self.folder.path().join("notify"));
         command
     }
 
     /// What systemd hears next.
-    fn told(&self) -> String {
+    pub fn told(&self) -> String {
         hear(&self.notify)
     }
 
     /// Who systemd hears is the main process now: from that one, and from the one before, whoever is heard first.
-    fn told_of_successor(&self) -> u32 {
+    pub fn told_of_successor(&self) -> u32 {
         let mut told = [self.told(), self.told()];
         told.sort();
         let [old, new] = told;
@@ -95,7 +95,7 @@ impl Site {
     }
 }
 
-fn end(child: &mut Child) -> (ExitStatus, String) {
+pub fn end(child: &mut Child) -> (ExitStatus, String) {
     let began = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -108,7 +108,7 @@ fn end(child: &mut Child) -> (ExitStatus, String) {
     }
 }
 
-fn signal(child: &Child, signal: nix::sys::signal::Signal) {
+pub fn signal(child: &Child, signal: nix::sys::signal::Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), signal).unwrap();
 }
 
@@ -208,6 +208,15 @@ fn a_signal_reloads_all_or_nothing() {
     assert!(server.wait().unwrap().success());
 }
 
+pub fn has_perl() -> bool {
+    let has_perl = Command::new("perl").arg("-v").output().is_ok();
+    if !has_perl {
+        assert!(std::env::var("ONSTAGE_PEERS").is_err(), "perl is required");
+        eprintln!("SKIPPED: socket activation, there is no perl to play systemd");
+    }
+    has_perl
+}
+
 /// Binds as systemd does, and becomes the program.
 const ACTIVATE: &str = r#"
 use Socket;
@@ -225,9 +234,7 @@ exec @command;
 
 #[test]
 fn sockets_that_systemd_has_bound_are_served() {
-    if Command::new("perl").arg("-v").output().is_err() {
-        assert!(std::env::var("ONSTAGE_PEERS").is_err(), "perl is required");
-        eprintln!("SKIPPED: socket activation, there is no perl to play systemd");
+    if !has_perl() {
         return;
     }
     let site = Site::new();
