@@ -86,7 +86,7 @@ async fn serve(loaded: Loaded, entrance: Entrance) -> Result<(), TakeoverError> 
             }
             () = daemon.succeeded() => break,
             _ = hangup.recv() => drop(tokio::spawn(reload(Arc::clone(&daemon)))),
-            _ = relieve.recv() => drop(tokio::spawn(successor::start())),
+            _ = relieve.recv() => drop(tokio::spawn(successor::start(daemon.control()))),
         }
     }
     daemon.stop().await;
@@ -96,8 +96,8 @@ async fn serve(loaded: Loaded, entrance: Entrance) -> Result<(), TakeoverError> 
 async fn enter(loaded: &Loaded, entrance: Entrance) -> Result<Daemon, TakeoverError> {
     let Loaded { plan, network } = loaded;
     if entrance == Entrance::Takeover {
-        let running = match &plan.admin.socket {
-            Some(socket) => find_running(socket).await?,
+        let running = match successor::predecessor().or_else(|| plan.admin.socket.clone()) {
+            Some(socket) => find_running(&socket).await?,
             None => None,
         };
         if let Some(stream) = running {

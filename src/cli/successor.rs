@@ -13,6 +13,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use tracing::{error, info};
@@ -21,18 +22,28 @@ use tracing::{error, info};
 const TAKEOVER: &str = "--takeover";
 /// In the environment of a go-between.
 const GO_BETWEEN: &str = "ONSTAGE_GO_BETWEEN";
+/// In the environment of both: the control socket of the running one, which the config may not name any more.
+const CONTROL: &str = "ONSTAGE_CONTROL";
 
-/// Starts the program with the words that this process was started with; what becomes of it is in the log.
-pub(super) async fn start() {
-    match send_go_between().await {
+/// Starts the program with the words that this process was started with; what becomes of it is in the log. `control`: where
+/// this process is asked to hand over.
+pub(super) async fn start(control: Option<PathBuf>) {
+    match send_go_between(control.as_deref()).await {
         Ok(status) if status.success() => info!("a successor was started"),
         Ok(status) => error!(%status, "the successor cannot start: this process goes on"),
         Err(e) => error!(%e, "cannot start a successor: this process goes on"),
     }
 }
 
-async fn send_go_between() -> io::Result<ExitStatus> {
-    tokio::process::Command::from(successor()?).env(GO_BETWEEN, "1").status().await
+async fn send_go_between(control: Option<&Path>) -> io::Result<ExitStatus> {
+    let mut command = successor()?;
+    command.env(GO_BETWEEN, "1").env_remove(CONTROL).envs(control.map(|path| (CONTROL, path)));
+    tokio::process::Command::from(command).status().await
+}
+
+/// The control socket of the process that has started this one to take over.
+pub(super) fn predecessor() -> Option<PathBuf> {
+    env::var_os(CONTROL).map(PathBuf::from)
 }
 
 /// Whether this process is to start the successor, and no more.

@@ -84,9 +84,12 @@ impl Works {
         let ready = self.stop.run_until_cancelled(ready).await.ok_or(HandoverError::Stopping)?;
         let Ready {} = ready?;
         servers.hold_back().await;
-        let outcome = self.hold(line, servers).await.inspect_err(|_| servers.go_on())?;
+        let held = self.hold(line, servers).await.inspect_err(|_| servers.go_on());
+        let (outcome, Serving { leaves_control }) = held?;
         let _ = outcome.send(Outcome::Taken);
-        self.entrance.lock().iter().for_each(Entrance::leave);
+        if !leaves_control {
+            self.entrance.lock().iter().for_each(Entrance::leave);
+        }
         self.close_doors().await;
         let servers = running.servers.take().ok_or(HandoverError::Stopping)?;
         let counts = servers.stop().await;
@@ -102,14 +105,14 @@ impl Works {
         &self,
         line: &mut Line,
         servers: &Servers,
-    ) -> Result<oneshot::Sender<Outcome>, HandoverError> {
+    ) -> Result<(oneshot::Sender<Outcome>, Serving), HandoverError> {
         let (to, told) = oneshot::channel();
         let (outcome, heard) = oneshot::channel();
         self.turns.send(Turn::HandOver(to, heard)).await.map_err(|_| Gone)?;
         let Told { legacy, secret_left } = told.await.map_err(|_| Gone)?;
         line.say(&Last { legacy, secret_left, counts: servers.counter().read() }, SHORTLY).await?;
-        let Serving {} = line.hear(STILLNESS * 3 / 4).await?;
-        Ok(outcome)
+        let serving = line.hear(STILLNESS * 3 / 4).await?;
+        Ok((outcome, serving))
     }
 
     fn control_by(&self) -> Maker {

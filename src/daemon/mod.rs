@@ -165,6 +165,11 @@ impl Daemon {
         self.works.stale.clone()
     }
 
+    /// The path of the control socket.
+    pub fn control(&self) -> Option<PathBuf> {
+        self.works.entrance.lock().as_ref()?.control().map(|(path, ..)| path.to_owned())
+    }
+
     /// Goes up whenever somebody else is answered, or may be soon.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.works.changes.clone()

@@ -107,7 +107,12 @@ pub(super) struct Last {
 
 /// The new process answers.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Serving {}
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Serving {
+    /// It has no use for the control socket of the old one.
+    #[serde(default)]
+    pub(super) leaves_control: bool,
+}
 
 /// The old one does not any more.
 #[derive(Debug, Serialize, Deserialize)]

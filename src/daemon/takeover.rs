@@ -125,13 +125,14 @@ impl Daemon {
         let taken = line.take(sockets.len(), SHORTLY).await?;
         let mut inherited = inherit(sockets, control_by, taken).map_err(StartError::Io)?;
         let settled = start::settle(plan, &mut inherited)?;
+        let leaves_control = inherited.has_control();
         drop(inherited); // what is not wanted any more goes with the old process
         let prepared = prepare(plan, (marks, Arc::default()), ask, &legacy).await.map_err(StartError::Io)?;
         line.say(&Ready {}, SHORTLY).await?;
         let last: Last = line.hear(SHORTLY).await?;
         let daemon = serve(plan, ask, settled, prepared.heir, &last, started)?;
         daemon.works.remember(last.counts.clone()).await;
-        line.say(&Serving {}, SHORTLY).await?;
+        line.say(&Serving { leaves_control }, SHORTLY).await?;
         daemon.works.entrance.lock().iter().for_each(Entrance::claim);
         info!(pid, "taken over");
         let works = Arc::clone(&daemon.works);

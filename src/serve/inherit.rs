@@ -86,6 +86,11 @@ impl Inherited {
         Some((maker, listener))
     }
 
+    /// Whether there is a control socket that was not taken.
+    pub const fn has_control(&self) -> bool {
+        !self.control.is_empty()
+    }
+
     /// The socket of a dashboard that is to be at this address.
     pub fn take_http(&mut self, addr: SocketAddr) -> Option<TcpListener> {
         if let Some(own) = self.http.iter().position(|(own, _)| *own == addr) {

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::program::{Site, end, has_perl, signal};
 
@@ -40,4 +41,20 @@ fn what_systemd_has_made_stays_however_many_processes_had_it() {
     signal(&server, Signal::SIGTERM);
     assert!(end(&mut server).0.success());
     assert!(control.exists(), "it is systemd's");
+}
+
+/// Whoever starts its successor tells it where it is found.
+#[test]
+fn the_file_of_a_socket_that_has_moved_goes_with_its_process() {
+    let site = Site::new();
+    let mut first = site.start(&["serve"]);
+    assert_eq!(site.told(), "READY=1\n");
+    site.change("control.sock", "moved.sock");
+    signal(&first, Signal::SIGUSR2);
+    let second = Pid::from_raw(site.told_of_successor().cast_signed());
+    assert!(first.wait().unwrap().success());
+    let is_there = |name| site.folder.path().join(name).exists();
+    assert_eq!([is_there("control.sock"), is_there("moved.sock")], [false, true]);
+    nix::sys::signal::kill(second, Signal::SIGTERM).unwrap();
+    assert_eq!(site.told(), "STOPPING=1\n");
 }

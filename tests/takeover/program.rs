@@ -46,6 +46,13 @@ impl Site {
         std::fs::write(self.folder.path().join("zone"), zone).unwrap();
     }
 
+    /// Changes a word of the config.
+    pub fn change(&self, before: &str, after: &str) {
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        assert!(config.contains(before), "{config}");
+        std::fs::write(self.config(), config.replace(before, after)).unwrap();
+    }
+
     fn config(&self) -> String {
         self.folder.path().join("onstage.toml").display().to_string()
     }
