@@ -140,6 +140,7 @@ impl Daemon {
             if let Ok(Left { counts }) = line.hear(FAREWELL).await {
                 works.remember(counts.since(&last.counts)).await;
             }
+            works.dismiss_surplus().await; // not before: the old process may have had to go on with all of them
         });
         Ok(daemon)
     }
