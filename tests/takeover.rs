@@ -2,6 +2,7 @@
 
 mod control;
 mod encrypted;
+mod first;
 mod program;
 mod refused;
 

@@ -18,6 +18,8 @@ use std::process::{Command, ExitStatus};
 
 use tracing::{error, info};
 
+use crate::daemon::is_first;
+
 /// The flag that makes a process take over.
 const TAKEOVER: &str = "--takeover";
 /// In the environment of a go-between.
@@ -28,6 +30,13 @@ const CONTROL: &str = "ONSTAGE_CONTROL";
 /// Starts the program with the words that this process was started with; what becomes of it is in the log. `control`: where
 /// this process is asked to hand over.
 pub(super) async fn start(control: Option<PathBuf>) {
+    if is_first() {
+        // A successor would be refused, and nobody would bury it: whose parent has ended is a child of this process.
+        error!(
+            "a container ends with its first process, which this is: start another container; this process goes on"
+        );
+        return;
+    }
     match send_go_between(control.as_deref()).await {
         Ok(status) if status.success() => info!("a successor was started"),
         Ok(status) => error!(%status, "the successor cannot start: this process goes on"),

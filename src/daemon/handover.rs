@@ -29,6 +29,11 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// With the process of this number everything in its container ends.
 const FIRST: u32 = 1;
 
+/// Whether this is the first process of its container, in whose place there can be no other.
+pub fn is_first() -> bool {
+    std::process::id() == FIRST
+}
+
 /// Why this process goes on.
 #[derive(Debug, thiserror::Error)]
 enum HandoverError {
@@ -60,7 +65,7 @@ impl Works {
         if hello.protocol != PROTOCOL {
             return Err(HandoverError::Protocol(hello.protocol));
         }
-        if std::process::id() == FIRST {
+        if is_first() {
             return Err(HandoverError::First);
         }
         let mut running = self.running.lock().await; // nothing else changes meanwhile

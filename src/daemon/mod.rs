@@ -56,6 +56,7 @@ pub use changes::{Changes, Difference};
 pub use clock::Clock;
 pub use direction::{Direction, Inbox};
 pub use director::{Director, Effect, Inquiry, Kept, Left, Refusal, View};
+pub use handover::is_first;
 pub use keeper::Edition;
 pub use load::{Loaded, Reading, load};
 pub use network::Network;

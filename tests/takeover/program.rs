@@ -96,7 +96,7 @@ impl Site {
         (stop, thread)
     }
 
-    fn answered(&self) -> Vec<String> {
+    pub fn answered(&self) -> Vec<String> {
         let reply = ask(&client(self.addr), RecordType::A, 1);
         reply.answers.iter().map(|record| record.data.to_string()).collect()
     }
