@@ -3,8 +3,11 @@
 //! ```text
 //!  running one ──starts──▶ go-between ──starts──▶ successor ──takes over──▶ MAINPID=
 //!      │                     │ reads the config, and ends: well, or with what is wrong
-//!      └───── goes on ◀──────┘
+//!      ├───── goes on ◀──────┘                       │ ends
+//!      └───── goes on ◀──────────────────────────────┘
 //! ```
+//!
+//! Both have the end of a pipe as standard input, which the kernel closes with the last of them. Nothing is said there.
 //!
 //! The successor is in the same service, whoever started it. But systemd lets a main process end in its own time only if that is
 //! its own child when it is told of; any other it kills at once when the service is stopped (seen with version 252). A process
@@ -12,10 +15,13 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, PipeReader, pipe};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
 use tracing::{error, info};
 
 use crate::daemon::is_first;
@@ -38,16 +44,30 @@ pub(super) async fn start(control: Option<PathBuf>) {
         return;
     }
     match send_go_between(control.as_deref()).await {
-        Ok(status) if status.success() => info!("a successor was started"),
-        Ok(status) => error!(%status, "the successor cannot start: this process goes on"),
+        Ok((status, ear)) if status.success() => {
+            info!("a successor was started");
+            if await_end(ear).await.is_ok() {
+                error!("the successor has ended: this process goes on"); // else this one would have
+            }
+        }
+        Ok((status, _)) => error!(%status, "the successor cannot start: this process goes on"),
         Err(e) => error!(%e, "cannot start a successor: this process goes on"),
     }
 }
 
-async fn send_go_between(control: Option<&Path>) -> io::Result<ExitStatus> {
+async fn send_go_between(control: Option<&Path>) -> io::Result<(ExitStatus, PipeReader)> {
+    let (ear, mouth) = pipe()?;
     let mut command = successor()?;
     command.env(GO_BETWEEN, "1").env_remove(CONTROL).envs(control.map(|path| (CONTROL, path)));
-    tokio::process::Command::from(command).status().await
+    command.stdin(mouth);
+    Ok((tokio::process::Command::from(command).status().await?, ear))
+}
+
+/// Returns when nobody has the other end any more.
+async fn await_end(ear: PipeReader) -> io::Result<()> {
+    let mut ear = Receiver::from_owned_fd(OwnedFd::from(ear))?;
+    while ear.read(&mut [0; 64]).await? > 0 {}
+    Ok(())
 }
 
 /// The control socket of the process that has started this one to take over.

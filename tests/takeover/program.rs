@@ -175,6 +175,28 @@ fn a_successor_says_once_what_is_worth_a_look() {
     assert_eq!(said.matches("the same record twice").count(), 1, "{said}");
 }
 
+/// Whatever it is that keeps the successor from taking over; the package waits for this line.
+#[test]
+fn a_successor_that_ends_is_told_of() {
+    let site = Site::new();
+    let mut server = site.start(&["serve"]);
+    assert_eq!(site.told(), "READY=1\n");
+    let mut said = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
+    for (before, after, why) in [
+        ("state-dir = \"state\"", "state-dir = \"/dev/null/state\"", "onstage: cannot keep state in"),
+        ("workers", "walkers", "unknown key `walkers`"),
+    ] {
+        site.change(before, after);
+        signal(&server, nix::sys::signal::Signal::SIGUSR2);
+        assert!(said.by_ref().any(|line| line.contains(why)), "{why}");
+        assert!(said.by_ref().any(|line| line.contains("this process goes on")), "{why}");
+        assert_eq!(site.answered(), ["192.0.2.1"]);
+        site.change(after, before);
+    }
+    signal(&server, nix::sys::signal::Signal::SIGTERM);
+    assert!(server.wait().unwrap().success());
+}
+
 #[test]
 fn systemd_is_told_how_pools_are() {
     let site = Site::new();
