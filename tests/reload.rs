@@ -2,7 +2,7 @@
 //! answer, or with a guess.
 
 mod doors;
-mod sockets;
+pub mod sockets;
 pub mod stage;
 
 use std::io::Write;

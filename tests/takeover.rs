@@ -1,12 +1,15 @@
 //! A server takes over from another one: nobody is left without an answer, and nothing that is known is lost.
 
+mod control;
 mod encrypted;
+mod first;
 mod program;
 mod refused;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
@@ -15,7 +18,8 @@ use onstage::daemon::{Consent, Daemon, TakeoverError, find_running};
 use onstage::health::{Draft, Remark, Word};
 
 use crate::harness::{own_address, query, receive, with_options};
-use crate::reload::stage::{Eyes, Site, Stage, client};
+use crate::reload::sockets::udp_sockets;
+use crate::reload::stage::{Eyes, PATIENCE, Site, Stage, client};
 
 /// Where the control socket of a stage is.
 fn socket(stage: &Stage) -> PathBuf {
@@ -97,6 +101,29 @@ async fn no_query_is_lost_by_ten_takeovers() {
     for asking in asking {
         let seen = asking.stop().await;
         assert_eq!(seen.answered, [one].into());
+    }
+    stage.daemon.stop().await;
+}
+
+/// Many clients, so that each socket has some.
+#[tokio::test]
+async fn fewer_workers_have_fewer_sockets_and_lose_no_query() {
+    let member = own_address();
+    let site =
+        |workers| Site { members: vec![member], more: format!("workers = {workers}"), ..Site::default() };
+    let mut stage = Stage::set(&site(4), &[]).await;
+    let addr = stage.addr();
+    let asking: Vec<_> = (0..12).map(|_| stage.ask_on()).collect();
+    for count in [1, 4, 2, 1, 3, 1] {
+        take_over(&mut stage, &site(count)).await.unwrap();
+        let began = Instant::now();
+        while udp_sockets(addr) != count {
+            assert!(began.elapsed() < PATIENCE, "{} for {count}", udp_sockets(addr));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    for asking in asking {
+        assert_eq!(asking.stop().await.answered, [member].into());
     }
     stage.daemon.stop().await;
 }

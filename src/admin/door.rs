@@ -23,7 +23,7 @@ use super::router::{Desk, public, whole};
 use super::running::Running;
 use super::socket::{self, File};
 use crate::config::{Admin, Token};
-use crate::serve::{BindError, Inherited};
+use crate::serve::{BindError, Inherited, Maker};
 
 /// Why nobody can come in. Each is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +110,7 @@ impl Doors {
         inherited: &mut Inherited,
     ) -> Result<Self, DoorError> {
         let control = admin.socket.as_deref().map(|path| match inherited.take_control(path) {
-            Some(listener) => control(path, socket::inherit(path, listener)?),
+            Some((maker, listener)) => control(path, socket::inherit(path, maker, listener)?),
             None => control(path, socket::bind(path, user)?),
         });
         let http = admin.http.map(|addr| http(addr, inherited.take_http(addr)));
@@ -179,9 +179,10 @@ impl<R: Running> Entrance<R> {
         self.tasks.wait().await;
     }
 
-    /// The control socket, and its path.
-    pub fn control(&self) -> Option<(&Path, &UnixListener)> {
-        self.control.as_ref().map(|Open { door, .. }| (door.file.path(), &door.listener))
+    /// The control socket, its path, and who has made its file.
+    pub fn control(&self) -> Option<(&Path, Maker, &UnixListener)> {
+        let Open { door: Control { file, listener }, .. } = self.control.as_ref()?;
+        Some((file.path(), file.maker(), listener))
     }
 
     /// The address for reading as the config has it, and its socket.

@@ -20,29 +20,35 @@ use nix::unistd::{Gid, Uid, User};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::DoorError;
+use crate::serve::Maker;
 
 const SOCKET_MODE: u32 = 0o660;
 const FOLDER_MODE: u32 = 0o755;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// The file of the control socket, which goes when its door closes, if nobody else has it.
+/// The file of the control socket, which goes when its door closes, if nobody else has it or has made it.
 #[derive(Debug)]
 pub(super) struct File {
     path: PathBuf,
+    maker: Maker,
     /// Which file it is: another server may have put its own there.
     inode: (u64, u64),
-    /// Another process has it, or had it first.
+    /// Another process has it.
     is_left: AtomicBool,
 }
 
 /// A socket that is there already, be it bound by systemd or by the process before this one. Its file is not to be removed
-/// before it is claimed: systemd goes on listening there, and so does the process before, should the takeover fail.
-pub(super) fn inherit(path: &Path, listener: UnixListener) -> Result<(UnixListener, File), DoorError> {
+/// before it is claimed: the process before goes on listening there, should the takeover fail. systemd always does.
+pub(super) fn inherit(
+    path: &Path,
+    maker: Maker,
+    listener: UnixListener,
+) -> Result<(UnixListener, File), DoorError> {
     let failed = |why| DoorError::Socket { path: path.to_owned(), why };
     listener.set_nonblocking(true).map_err(failed)?;
     let file = fs::symlink_metadata(path).map_err(failed)?;
-    let file = File::new(path, &file);
+    let file = File::new(path, maker, &file);
     file.leave();
     Ok((listener, file))
 }
@@ -77,7 +83,7 @@ fn bind_beside(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<(UnixListen
     socket.listen(BACKLOG)?;
     let file = fs::symlink_metadata(&beside)?;
     fs::rename(&beside, path)?;
-    Ok((socket.into(), File::new(path, &file)))
+    Ok((socket.into(), File::new(path, Maker::Onstage, &file)))
 }
 
 /// Nobody is let in before its file says who may come: whatever the umask, a connection that waits was made by one of them.
@@ -105,6 +111,11 @@ fn is_live(path: &Path) -> io::Result<bool> {
 }
 
 impl File {
+    /// Who has made it.
+    pub(super) const fn maker(&self) -> Maker {
+        self.maker
+    }
+
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -120,19 +131,20 @@ impl File {
         self.is_left.store(true, Ordering::Relaxed);
     }
 
-    /// The process that had it does not need it any more: it goes when this one ends.
+    /// The process that had it does not need it any more: it goes when this one ends, unless it is systemd's.
     pub(super) fn claim(&self) {
         self.is_left.store(false, Ordering::Relaxed);
     }
 
-    fn new(path: &Path, file: &Metadata) -> Self {
-        Self { path: path.to_owned(), inode: (file.dev(), file.ino()), is_left: AtomicBool::new(false) }
+    fn new(path: &Path, maker: Maker, file: &Metadata) -> Self {
+        let inode = (file.dev(), file.ino());
+        Self { path: path.to_owned(), maker, inode, is_left: AtomicBool::new(false) }
     }
 }
 
 impl Drop for File {
     fn drop(&mut self) {
-        if self.is_there() && !*self.is_left.get_mut() {
+        if self.maker == Maker::Onstage && !*self.is_left.get_mut() && self.is_there() {
             let _ = fs::remove_file(&self.path); // a dead one is taken over anyway
         }
     }
@@ -165,12 +177,22 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_there_before_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("onstage.sock");
-        let inherited = inherit(&path, UnixListener::bind(&path).unwrap()).unwrap();
-        drop(inherited);
-        assert!(path.exists(), "systemd listens on it");
+    fn one_that_was_there_before_goes_when_it_is_claimed_and_is_not_systemds() {
+        for (maker, is_claimed, stays) in [
+            (Maker::Onstage, false, true),
+            (Maker::Onstage, true, false),
+            (Maker::Systemd, false, true),
+            (Maker::Systemd, true, true),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("onstage.sock");
+            let (_listener, file) = inherit(&path, maker, UnixListener::bind(&path).unwrap()).unwrap();
+            if is_claimed {
+                file.claim();
+            }
+            drop(file);
+            assert_eq!(path.exists(), stays, "{maker:?}, claimed: {is_claimed}");
+        }
     }
 
     #[test]

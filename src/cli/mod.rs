@@ -32,7 +32,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::daemon::{Loaded, Reading, load};
 use crate::demo;
 use crate::health::Word;
-use crate::report::{Colour, Severity};
+use crate::report::{Colour, Report, Severity, Sources};
 use serve::Start;
 use words::{Command, Words};
 
@@ -107,11 +107,24 @@ fn loaded(path: &Path) -> Result<Loaded, ExitCode> {
 /// The same, with how much is worth a look.
 fn examined(path: &Path) -> Result<(Loaded, usize), ExitCode> {
     let Reading { sources, report, loaded } = load(path, |path| std::fs::read(path));
-    let colour =
-        if std::io::IsTerminal::is_terminal(&std::io::stderr()) { Colour::Always } else { Colour::Never };
-    complain(report.render(&sources, colour).trim_end());
+    complain_of(&report, &sources);
     let warnings = report.problems().iter().filter(|problem| problem.severity == Severity::Warning);
     loaded.map(|loaded| (loaded, warnings.count())).ok_or(ExitCode::from(CONFIG))
+}
+
+/// Only what is wrong goes to standard error: whoever reads the config next says what is worth a look.
+fn approved(path: &Path) -> Result<(), ExitCode> {
+    let Reading { sources, report, loaded } = load(path, |path| std::fs::read(path));
+    loaded.map(drop).ok_or_else(|| {
+        complain_of(&report, &sources);
+        ExitCode::from(CONFIG)
+    })
+}
+
+fn complain_of(report: &Report, sources: &Sources) {
+    let colour =
+        if std::io::IsTerminal::is_terminal(&std::io::stderr()) { Colour::Always } else { Colour::Never };
+    complain(report.render(sources, colour).trim_end());
 }
 
 /// What probes run on where no server does.

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::log::{self, Log};
-use super::{NO, complain, loaded, successor, supervisor};
+use super::{NO, approved, complain, loaded, successor, supervisor};
 use crate::admin::{Refused, Reloaded};
 use crate::daemon::{Daemon, Loaded, StartError, TakeoverError, activated, find_running};
 
@@ -22,16 +22,13 @@ pub(super) enum Start {
 }
 
 pub(super) fn run(path: &Path, start: Start, log: Log) -> ExitCode {
+    if successor::is_go_between() {
+        return go_between(path);
+    }
     let loaded = match loaded(path) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    if successor::is_go_between() {
-        return match successor::start_as_go_between() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(e) => refuse(&format!("cannot start a successor: {e}")),
-        };
-    }
     log::start(log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -40,6 +37,15 @@ pub(super) fn run(path: &Path, start: Start, log: Log) -> ExitCode {
     match runtime.block_on(serve(loaded, start)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => refuse(&e.to_string()),
+    }
+}
+
+/// Starts the successor, if the config makes sense.
+fn go_between(path: &Path) -> ExitCode {
+    match approved(path).map(|()| successor::start_as_go_between()) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(e)) => refuse(&format!("cannot start a successor: {e}")),
+        Err(code) => code,
     }
 }
 
@@ -80,7 +86,7 @@ async fn serve(loaded: Loaded, start: Start) -> Result<(), TakeoverError> {
             }
             () = daemon.succeeded() => break,
             _ = hangup.recv() => drop(tokio::spawn(reload(Arc::clone(&daemon)))),
-            _ = relieve.recv() => drop(tokio::spawn(successor::start())),
+            _ = relieve.recv() => drop(tokio::spawn(successor::start(daemon.control()))),
         }
     }
     daemon.stop().await;
@@ -90,8 +96,8 @@ async fn serve(loaded: Loaded, start: Start) -> Result<(), TakeoverError> {
 async fn begin(loaded: &Loaded, start: Start) -> Result<Daemon, TakeoverError> {
     let Loaded { plan, network } = loaded;
     if start == Start::Takeover {
-        let running = match &plan.admin.socket {
-            Some(socket) => find_running(socket).await?,
+        let running = match successor::predecessor().or_else(|| plan.admin.socket.clone()) {
+            Some(socket) => find_running(&socket).await?,
             None => None,
         };
         if let Some(stream) = running {

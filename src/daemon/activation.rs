@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use listenfd::ListenFd;
 use tracing::warn;
 
-use crate::serve::{Bound, Inherited};
+use crate::serve::{Bound, Inherited, Maker};
 
 /// The sockets that were passed to this process. Once: what is taken here is gone from the environment.
 pub fn activated() -> Inherited {
@@ -32,7 +32,7 @@ fn take(passed: &mut ListenFd, i: usize, inherited: &mut Inherited) -> std::io::
     }
     if let Some(unix) = passed.take_unix_listener(i)? {
         let path = unix.local_addr()?.as_pathname().map(PathBuf::from);
-        inherited.add_control(path.unwrap_or_default(), unix);
+        inherited.add_control(path.unwrap_or_default(), Maker::Systemd, unix);
     }
     Ok(())
 }

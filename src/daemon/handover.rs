@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use tokio::net::UnixStream;
@@ -20,7 +20,7 @@ use super::passing::{
 };
 use super::works::{Gone, Works};
 use crate::admin::Entrance;
-use crate::serve::{Bound, Place, Servers};
+use crate::serve::{Bound, Maker, Place, Servers};
 
 /// How long a word may take that needs no thinking.
 const SHORTLY: Duration = Duration::from_secs(5);
@@ -28,6 +28,11 @@ const SHORTLY: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(600);
 /// With the process of this number everything in its container ends.
 const FIRST: u32 = 1;
+
+/// Whether this is the first process of its container, in whose place there can be no other.
+pub fn is_first() -> bool {
+    std::process::id() == FIRST
+}
 
 /// Why this process goes on.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +65,7 @@ impl Works {
         if hello.protocol != PROTOCOL {
             return Err(HandoverError::Protocol(hello.protocol));
         }
-        if std::process::id() == FIRST {
+        if is_first() {
             return Err(HandoverError::First);
         }
         let mut running = self.running.lock().await; // nothing else changes meanwhile
@@ -73,6 +78,7 @@ impl Works {
             pid: std::process::id(),
             started: self.started,
             sockets: things.iter().map(Thing::purpose).collect(),
+            control_by: self.control_by(),
             legacy: told.legacy,
             marks: spawn_blocking(move || marks(&plan)).await.map_err(io::Error::other)?,
         };
@@ -83,9 +89,12 @@ impl Works {
         let ready = self.stop.run_until_cancelled(ready).await.ok_or(HandoverError::Stopping)?;
         let Ready {} = ready?;
         servers.hold_back().await;
-        let outcome = self.hold(line, servers).await.inspect_err(|_| servers.go_on())?;
+        let held = self.hold(line, servers).await.inspect_err(|_| servers.go_on());
+        let (outcome, Serving { leaves_control }) = held?;
         let _ = outcome.send(Outcome::Taken);
-        self.entrance.lock().iter().for_each(Entrance::leave);
+        if !leaves_control {
+            self.entrance.lock().iter().for_each(Entrance::leave);
+        }
         self.close_doors().await;
         let servers = running.servers.take().ok_or(HandoverError::Stopping)?;
         let counts = servers.stop().await;
@@ -101,21 +110,28 @@ impl Works {
         &self,
         line: &mut Line,
         servers: &Servers,
-    ) -> Result<oneshot::Sender<Outcome>, HandoverError> {
+    ) -> Result<(oneshot::Sender<Outcome>, Serving), HandoverError> {
         let (to, told) = oneshot::channel();
         let (outcome, heard) = oneshot::channel();
         self.turns.send(Turn::HandOver(to, heard)).await.map_err(|_| Gone)?;
         let Told { legacy, secret_left } = told.await.map_err(|_| Gone)?;
+        let end = Instant::now() + STILLNESS * 3 / 4; // the director waits no longer, whatever word it is that takes so long
         line.say(&Last { legacy, secret_left, counts: servers.counter().read() }, SHORTLY).await?;
-        let Serving {} = line.hear(STILLNESS * 3 / 4).await?;
-        Ok(outcome)
+        let serving = line.hear(end.saturating_duration_since(Instant::now())).await?;
+        Ok((outcome, serving))
+    }
+
+    fn control_by(&self) -> Maker {
+        let entrance = self.entrance.lock();
+        let control = entrance.as_ref().and_then(Entrance::control);
+        control.map(|(_, maker, _)| maker).unwrap_or_default()
     }
 
     fn things(&self, servers: &Servers) -> io::Result<Vec<Thing>> {
         let mut things: Vec<Thing> =
             servers.sockets()?.apart().into_iter().map(|(place, socket)| Thing::Dns(place, socket)).collect();
         let entrance = self.entrance.lock();
-        if let Some((path, listener)) = entrance.as_ref().and_then(Entrance::control) {
+        if let Some((path, _, listener)) = entrance.as_ref().and_then(Entrance::control) {
             things.push(Thing::Control(path.to_owned(), listener.try_clone()?));
         }
         if let Some((addr, listener)) = entrance.as_ref().and_then(Entrance::http) {

@@ -56,6 +56,7 @@ pub use changes::{Changes, Difference};
 pub use clock::Clock;
 pub use direction::{Direction, Inbox};
 pub use director::{Brief, Director, Effect, Inquiry, Kept, Left, Refusal, View};
+pub use handover::is_first;
 pub use keeper::Edition;
 pub use load::{Loaded, Reading, load};
 pub use network::Network;
@@ -163,6 +164,11 @@ impl Daemon {
     /// Of how many probes nothing was heard for so long that their verdicts are stale.
     pub fn stale(&self) -> watch::Receiver<usize> {
         self.works.stale.clone()
+    }
+
+    /// The path of the control socket.
+    pub fn control(&self) -> Option<PathBuf> {
+        self.works.entrance.lock().as_ref()?.control().map(|(path, ..)| path.to_owned())
     }
 
     /// Goes up whenever somebody else is answered, or may be soon.

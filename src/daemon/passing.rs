@@ -35,7 +35,7 @@ use tokio::time::timeout;
 
 use super::director::Legacy;
 use super::marks::Marks;
-use crate::serve::{Counts, Place};
+use crate::serve::{Counts, Maker, Place};
 
 /// What is spoken here. Another number is another language.
 pub(super) const PROTOCOL: u32 = 1;
@@ -75,6 +75,9 @@ pub(super) struct Estate {
     pub(super) started: u32,
     /// What each socket that follows is for.
     pub(super) sockets: Vec<Purpose>,
+    /// Who has made the file of the control socket among them.
+    #[serde(default)]
+    pub(super) control_by: Maker,
     pub(super) legacy: Legacy,
     pub(super) marks: Marks,
 }
@@ -104,7 +107,12 @@ pub(super) struct Last {
 
 /// The new process answers.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Serving {}
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Serving {
+    /// It has no use for the control socket of the old one.
+    #[serde(default)]
+    pub(super) leaves_control: bool,
+}
 
 /// The old one does not any more.
 #[derive(Debug, Serialize, Deserialize)]

@@ -117,6 +117,23 @@ impl Works {
         Ok(changes)
     }
 
+    /// Closes the UDP sockets that are more than there are to be workers. What waits in them is answered.
+    pub(super) async fn dismiss_surplus(&self) {
+        let mut running = self.running.lock().await;
+        let Running { plan, servers: Some(servers), .. } = &mut *running else { return };
+        let dismissed = servers.sockets().and_then(|sockets| {
+            let (sockets, surplus) = sockets.for_workers(workers(plan));
+            if !surplus.is_empty() {
+                let closing = servers.change(sockets, &plan.server, plan.shown.as_ref())?;
+                self.closing.spawn(closing.stop_after(surplus));
+            }
+            Ok(())
+        });
+        if let Err(e) = dismissed {
+            warn!(%e, "there are more UDP workers than `workers` until the next reload");
+        }
+    }
+
     /// Binds where administrators come in from now on, as far as that is new.
     fn bind_doors(&self, plan: &Plan, user: Option<&str>) -> Result<Doors, ReloadError> {
         let entrance = self.entrance.lock();

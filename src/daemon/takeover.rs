@@ -28,7 +28,7 @@ use crate::admin::{Entrance, Refused, TAKEOVER};
 use crate::plan::Plan;
 use crate::probe::guard::Vouch;
 use crate::probe::schedule::{Ask, Schedule};
-use crate::serve::{Bound, Inherited};
+use crate::serve::{Bound, Inherited, Maker};
 
 /// How long a word may take that needs no thinking.
 const SHORTLY: Duration = Duration::from_secs(10);
@@ -116,21 +116,23 @@ impl Daemon {
             patience: plan.server.first_round + SHORTLY,
         };
         line.say(&hello, SHORTLY).await?;
-        let Estate { version, pid, started, sockets, legacy, marks, .. } = match line.hear(SHORTLY).await? {
-            Answer::Granted(estate) => *estate,
-            Answer::Refused(why) => return Err(TakeoverError::Refused(why)),
-        };
+        let Estate { version, pid, started, sockets, control_by, legacy, marks } =
+            match line.hear(SHORTLY).await? {
+                Answer::Granted(estate) => *estate,
+                Answer::Refused(why) => return Err(TakeoverError::Refused(why)),
+            };
         info!(pid, version, "taking over");
         let taken = line.take(sockets.len(), SHORTLY).await?;
-        let mut inherited = inherit(sockets, taken).map_err(StartError::Io)?;
+        let mut inherited = inherit(sockets, control_by, taken).map_err(StartError::Io)?;
         let settled = start::settle(plan, &mut inherited)?;
+        let leaves_control = inherited.has_control();
         drop(inherited); // what is not wanted any more goes with the old process
         let prepared = prepare(plan, (marks, Arc::default()), ask, &legacy).await.map_err(StartError::Io)?;
         line.say(&Ready {}, SHORTLY).await?;
         let last: Last = line.hear(SHORTLY).await?;
         let daemon = serve(plan, ask, settled, prepared.heir, &last, started)?;
         daemon.works.remember(last.counts.clone()).await;
-        line.say(&Serving {}, SHORTLY).await?;
+        line.say(&Serving { leaves_control }, SHORTLY).await?;
         daemon.works.entrance.lock().iter().for_each(Entrance::claim);
         info!(pid, "taken over");
         let works = Arc::clone(&daemon.works);
@@ -138,6 +140,7 @@ impl Daemon {
             if let Ok(Left { counts }) = line.hear(FAREWELL).await {
                 works.remember(counts.since(&last.counts)).await;
             }
+            works.dismiss_surplus().await; // not before: the old process may have had to go on with all of them
         });
         Ok(daemon)
     }
@@ -165,7 +168,7 @@ fn serve(
         .go_on(plan, ask, sockets, doors)
 }
 
-fn inherit(purposes: Vec<Purpose>, sockets: Vec<OwnedFd>) -> io::Result<Inherited> {
+fn inherit(purposes: Vec<Purpose>, control_by: Maker, sockets: Vec<OwnedFd>) -> io::Result<Inherited> {
     let mut inherited = Inherited::nothing();
     for (purpose, socket) in purposes.into_iter().zip(sockets) {
         match purpose {
@@ -173,7 +176,7 @@ fn inherit(purposes: Vec<Purpose>, sockets: Vec<OwnedFd>) -> io::Result<Inherite
             Purpose::Connections(place) => {
                 inherited.add(Some(place), Bound::Tcp(TcpListener::from(socket)))?;
             }
-            Purpose::Control(path) => inherited.add_control(path, UnixListener::from(socket)),
+            Purpose::Control(path) => inherited.add_control(path, control_by, UnixListener::from(socket)),
             Purpose::Http(addr) => inherited.add_http(addr, TcpListener::from(socket)),
         }
     }

@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::place::{Door, Place, Sockets};
 
 /// Bound sockets, of which some may be of use.
@@ -15,7 +17,7 @@ use super::place::{Door, Place, Sockets};
 pub struct Inherited {
     dns: Vec<Heirloom>,
     /// For administrators, by the paths that they were bound to, or for.
-    control: Vec<(PathBuf, UnixListener)>,
+    control: Vec<(PathBuf, Maker, UnixListener)>,
     /// For the dashboard, by the addresses that they were bound for.
     http: Vec<(SocketAddr, TcpListener)>,
 }
@@ -26,6 +28,17 @@ struct Heirloom {
     place: Option<Place>,
     bound: SocketAddr,
     socket: Bound,
+}
+
+/// Who has made the file of a control socket, and removes it in the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Maker {
+    /// This process, or one that it has the socket from.
+    #[default]
+    Onstage,
+    /// systemd, which goes on listening there.
+    Systemd,
 }
 
 /// One of them.
@@ -57,8 +70,8 @@ impl Inherited {
     }
 
     /// One more control socket.
-    pub fn add_control(&mut self, path: PathBuf, listener: UnixListener) {
-        self.control.push((path, listener));
+    pub fn add_control(&mut self, path: PathBuf, maker: Maker, listener: UnixListener) {
+        self.control.push((path, maker, listener));
     }
 
     /// One more socket of a dashboard.
@@ -67,9 +80,15 @@ impl Inherited {
     }
 
     /// The control socket with this path.
-    pub fn take_control(&mut self, path: &Path) -> Option<UnixListener> {
-        let own = self.control.iter().position(|(own, _)| own == path)?;
-        Some(self.control.remove(own).1)
+    pub fn take_control(&mut self, path: &Path) -> Option<(Maker, UnixListener)> {
+        let own = self.control.iter().position(|(own, ..)| own == path)?;
+        let (_, maker, listener) = self.control.remove(own);
+        Some((maker, listener))
+    }
+
+    /// Whether there is a control socket that was not taken.
+    pub const fn has_control(&self) -> bool {
+        !self.control.is_empty()
     }
 
     /// The socket of a dashboard that is to be at this address.
@@ -89,7 +108,7 @@ impl Inherited {
     /// What is left, for people: `udp 192.0.2.1:53`.
     pub fn left(&self) -> Vec<String> {
         let dns = self.dns.iter().map(|heirloom| format!("{} {}", heirloom.protocol(), heirloom.bound));
-        let control = self.control.iter().map(|(path, _)| format!("unix {}", path.display()));
+        let control = self.control.iter().map(|(path, ..)| format!("unix {}", path.display()));
         dns.chain(control).chain(self.http.iter().map(|(addr, _)| format!("tcp {addr}"))).collect()
     }
 

@@ -56,7 +56,7 @@ pub(crate) use clients::{Clients, Seat};
 
 pub use bind::{BindError, bind};
 pub use counts::{Counted, Counter, Counts, Kind, PoolKey};
-pub use inherit::{Bound, Inherited};
+pub use inherit::{Bound, Inherited, Maker};
 pub use place::{Addresses, Place, Protocol, Sockets, places};
 pub use surplus::Surplus;
 pub use tally::{Event, Transport};

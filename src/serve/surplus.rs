@@ -34,6 +34,11 @@ impl Sockets {
 }
 
 impl Surplus {
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns when they get no more.
     pub(super) async fn leave(self) {
         for socket in &self.0 {

@@ -86,12 +86,13 @@ async fn no_query_is_lost_by_fifty_reloads() {
     stage.daemon.stop().await;
 }
 
-/// How many UDP sockets the kernel has at this port.
-fn udp_sockets(addr: SocketAddr) -> usize {
-    let port = format!(":{:04X}", addr.port());
+/// How many UDP sockets the kernel has at this address.
+pub fn udp_sockets(addr: SocketAddr) -> usize {
+    let SocketAddr::V4(addr) = addr else { panic!("{addr} is none of IPv4") };
+    let place = format!("{:08X}:{:04X}", u32::from_ne_bytes(addr.ip().octets()), addr.port());
     let table = std::fs::read_to_string("/proc/net/udp").unwrap();
     let own = table.lines().filter_map(|line| line.split_whitespace().nth(1));
-    own.filter(|own| own.ends_with(&port)).count()
+    own.filter(|own| *own == place).count()
 }
 
 /// Many clients, so that each socket has some.

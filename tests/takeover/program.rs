@@ -16,14 +16,14 @@ use crate::reload::stage::{ask, client};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder with a config, a zone and an address.
-struct Site {
-    folder: tempfile::TempDir,
+pub struct Site {
+    pub folder: tempfile::TempDir,
     addr: SocketAddr,
     notify: UnixDatagram,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let addr = SocketAddr::from((own_address(), 5300));
         let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
@@ -46,27 +46,34 @@ impl Site {
         std::fs::write(self.folder.path().join("zone"), zone).unwrap();
     }
 
+    /// Changes a word of the config.
+    pub fn change(&self, before: &str, after: &str) {
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        assert!(config.contains(before), "{config}");
+        std::fs::write(self.config(), config.replace(before, after)).unwrap();
+    }
+
     fn config(&self) -> String {
         self.folder.path().join("onstage.toml").display().to_string()
     }
 
-    fn start(&self, words: &[&str]) -> Child {
+    pub fn start(&self, words: &[&str]) -> Child {
         self.command(Command::new(env!("CARGO_BIN_EXE_onstage")), words).spawn().unwrap()
     }
 
-    fn command(&self, mut command: Command, words: &[&str]) -> Command {
+    pub fn command(&self, mut command: Command, words: &[&str]) -> Command {
         command.args(words).arg("-c").arg(self.config()).stderr(Stdio::piped());
         command.env("NOTIFY_SOCKET", self.folder.path().join("notify"));
         command
     }
 
     /// What systemd hears next.
-    fn told(&self) -> String {
+    pub fn told(&self) -> String {
         hear(&self.notify)
     }
 
     /// Who systemd hears is the main process now: from that one, and from the one before, whoever is heard first.
-    fn told_of_successor(&self) -> u32 {
+    pub fn told_of_successor(&self) -> u32 {
         let mut told = [self.told(), self.told()];
         told.sort();
         let [old, new] = told;
@@ -89,13 +96,13 @@ impl Site {
         (stop, thread)
     }
 
-    fn answered(&self) -> Vec<String> {
+    pub fn answered(&self) -> Vec<String> {
         let reply = ask(&client(self.addr), RecordType::A, 1);
         reply.answers.iter().map(|record| record.data.to_string()).collect()
     }
 }
 
-fn end(child: &mut Child) -> (ExitStatus, String) {
+pub fn end(child: &mut Child) -> (ExitStatus, String) {
     let began = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -108,7 +115,7 @@ fn end(child: &mut Child) -> (ExitStatus, String) {
     }
 }
 
-fn signal(child: &Child, signal: nix::sys::signal::Signal) {
+pub fn signal(child: &Child, signal: nix::sys::signal::Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), signal).unwrap();
 }
 
@@ -154,6 +161,42 @@ fn a_signal_starts_a_successor() {
     assert_eq!(site.told(), "STOPPING=1\n");
 }
 
+/// The go-between reads the config as well, and leaves warnings to the successor.
+#[test]
+fn a_successor_says_once_what_is_worth_a_look() {
+    let site = Site::new();
+    let mut first = site.start(&["serve"]);
+    assert_eq!(site.told(), "READY=1\n");
+    site.write("192.0.2.2\n@ A 192.0.2.2", "");
+    signal(&first, nix::sys::signal::Signal::SIGUSR2);
+    let second = nix::unistd::Pid::from_raw(site.told_of_successor().cast_signed());
+    nix::sys::signal::kill(second, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let (_, said) = end(&mut first); // all of them have the same standard error
+    assert_eq!(said.matches("the same record twice").count(), 1, "{said}");
+}
+
+/// Whatever it is that keeps the successor from taking over; the package waits for this line.
+#[test]
+fn a_successor_that_ends_is_told_of() {
+    let site = Site::new();
+    let mut server = site.start(&["serve"]);
+    assert_eq!(site.told(), "READY=1\n");
+    let mut said = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
+    for (before, after, why) in [
+        ("state-dir = \"state\"", "state-dir = \"/dev/null/state\"", "onstage: cannot keep state in"),
+        ("workers", "walkers", "unknown key `walkers`"),
+    ] {
+        site.change(before, after);
+        signal(&server, nix::sys::signal::Signal::SIGUSR2);
+        assert!(said.by_ref().any(|line| line.contains(why)), "{why}");
+        assert!(said.by_ref().any(|line| line.contains("this process goes on")), "{why}");
+        assert_eq!(site.answered(), ["192.0.2.1"]);
+        site.change(after, before);
+    }
+    signal(&server, nix::sys::signal::Signal::SIGTERM);
+    assert!(server.wait().unwrap().success());
+}
+
 #[test]
 fn systemd_is_told_how_pools_are() {
     let site = Site::new();
@@ -194,6 +237,15 @@ fn a_signal_reloads_all_or_nothing() {
     assert!(server.wait().unwrap().success());
 }
 
+pub fn has_perl() -> bool {
+    let has_perl = Command::new("perl").arg("-v").output().is_ok();
+    if !has_perl {
+        assert!(std::env::var("ONSTAGE_PEERS").is_err(), "perl is required");
+        eprintln!("SKIPPED: socket activation, there is no perl to play systemd");
+    }
+    has_perl
+}
+
 /// Binds as systemd does, and becomes the program.
 const ACTIVATE: &str = r#"
 use Socket;
@@ -211,9 +263,7 @@ exec @command;
 
 #[test]
 fn sockets_that_systemd_has_bound_are_served() {
-    if Command::new("perl").arg("-v").output().is_err() {
-        assert!(std::env::var("ONSTAGE_PEERS").is_err(), "perl is required");
-        eprintln!("SKIPPED: socket activation, there is no perl to play systemd");
+    if !has_perl() {
         return;
     }
     let site = Site::new();
