@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
 use super::schedule::Ask;
-use super::turns::Lone;
+use super::turns::{Lone, alone};
 use crate::plan::Probe;
 use crate::units::ProbeId;
 
@@ -43,11 +43,8 @@ pub fn ask_each(
         let (ask, turns) = (Arc::clone(ask), Arc::clone(&turns));
         let lone = lone.of(&probes[id.index()].check);
         async move {
-            let _lone = match &lone {
-                Some(lone) => lone.acquire().await.ok(), // neither is ever closed
-                None => None,
-            };
-            let _turn = turns.acquire().await;
+            let _lone = alone(lone.as_deref()).await;
+            let _turn = turns.acquire().await; // it is never closed
             (id, ask.ask(id).await)
         }
     };

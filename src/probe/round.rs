@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, pending, select};
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Finding;
 use super::bell::{Bell, Ring};
 use super::schedule::{Ask, Event};
 use super::tripwire::Wire;
-use super::turns::{Belief, Turns};
+use super::turns::{Belief, Turns, alone};
 use crate::config::Check;
 use crate::health::{Observed, Pace, Reason, Verdict};
 use crate::units::ProbeId;
@@ -103,7 +103,7 @@ impl<A: Ask> Round<A> {
     /// Asks, and tells what was found. A pass settles the matter, a fail waits for the question beside it, if there is
     /// one, so that both count.
     async fn once(&self, cause: Cause, belief: Belief) -> Option<Outcome> {
-        let _turn = self.alone().await;
+        let _turn = alone(self.lone.as_deref()).await;
         let heard = self.bell.last();
         let (answer, other) = self.saying_so(belief, self.first_answer(cause, belief)).await?;
         let outcome = self.tell(answer, heard).await?;
@@ -145,14 +145,6 @@ impl<A: Ask> Round<A> {
         tokio::select! {
             () = self.bell.lost() => More::Loss,
             () = self.late(belief) => More::Overdue,
-        }
-    }
-
-    /// Waits until no other member is asked with this check, where it asks one at a time.
-    async fn alone(&self) -> Option<SemaphorePermit<'_>> {
-        match &self.lone {
-            Some(lone) => lone.acquire().await.ok(), // it is never closed
-            None => None,
         }
     }
 

@@ -49,6 +49,11 @@ impl<'c> Lone<'c> {
     }
 }
 
+/// Waits until no other member is asked with a check that asks one at a time.
+pub(super) async fn alone(lone: Option<&Semaphore>) -> Option<SemaphorePermit<'_>> {
+    lone?.acquire().await.ok() // it is never closed
+}
+
 impl Turns {
     pub(super) fn new() -> Self {
         let line = || Line { turns: Semaphore::new(IN_FLIGHT), given: AtomicUsize::new(0) };

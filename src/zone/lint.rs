@@ -248,10 +248,8 @@ impl<'r> Lint<'r> {
     /// Whether the host is below a delegation, so that its addresses are another zone's to know; glue for that very
     /// delegation is asked for all the same.
     fn is_elsewhere(&self, host: &Name, record: &Record) -> bool {
-        let mut inside =
-            name::up_from(host.as_wire()).take_while(|name| name.len() > self.origin.as_wire().len());
-        let cut = inside.find(|name| self.first_of(name, RecordType::NS).is_some());
-        cut.is_some_and(|cut| record.record_type() != RecordType::NS || record.owner.as_wire() != cut)
+        let cut = self.owners.delegation_of(self.records, self.origin, host);
+        cut.is_some_and(|cut| record.record_type() != RecordType::NS || record.owner != cut.owner)
     }
 
     /// The owner whose records stand for a name: itself, or the wildcard below the longest of the names above it that exists

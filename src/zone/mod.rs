@@ -27,7 +27,7 @@ use std::path::Path;
 use hickory_proto::rr::{Name as Spelled, RData, RecordType};
 use hickory_proto::serialize::binary::BinDecodable;
 
-use crate::name::{self, Name};
+use crate::name::Name;
 use crate::report::{Location, Report, Sources};
 use crate::units::{Serial, Ttl};
 
@@ -58,15 +58,9 @@ impl Zone {
         rrsets.map(|places| places.iter().map(|&place| &self.records[place as usize]))
     }
 
-    /// An NS record of the delegation at or above a name of the zone, from where the zone has nothing to say (RFC 1034
-    /// §4.2.1); `None`: there is none. Two of them, one below the other, are in no zone.
+    /// An NS record of the delegation at or above a name of the zone; `None`: there is none.
     pub(crate) fn delegation_of(&self, name: &Name) -> Option<&Record> {
-        let mut names =
-            name::up_from(name.as_wire()).take_while(|name| name.len() > self.origin.as_wire().len());
-        names.find_map(|name| {
-            let mut records = self.owners.records_of(&self.records, name);
-            records.find(|record| record.record_type() == RecordType::NS)
-        })
+        self.owners.delegation_of(&self.records, &self.origin, name)
     }
 }
 
